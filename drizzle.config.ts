@@ -1,0 +1,5 @@
+// How drizzle-kit turns src/db/schema/ into migrations/.
+
+import { defineConfig } from 'drizzle-kit'
+
+export default defineConfig({ dialect: 'postgresql', schema: './src/db/schema/*.ts', out: './migrations' })

@@ -1,0 +1,86 @@
+// Three kinds of tests: `worker` inside workerd with every binding of wrangler.toml, `node` for scripts and rules about
+// the source, `browser` for flows in a real Chromium. All on one real PostgreSQL, a fresh database for each file.
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseEnv } from 'node:util'
+import { cloudflareTest } from '@cloudflare/vitest-plugin'
+import { defineConfig } from 'vitest/config'
+import { googleClient, openFileWorld } from './test/support/file-world.ts'
+import { testKeys } from './test/support/keys.ts'
+
+/** These packages' ES wrappers do not load in the test runner; their CommonJS does. */
+function commonJsEntry(name: string): string {
+  return join(import.meta.dirname, 'node_modules', name, 'dist', 'index.js')
+}
+
+/** The developer's own .dev.vars is read together with wrangler.toml: it must not decide how a test ends. */
+function blankDevVars(): Record<string, string> {
+  if (!existsSync('.dev.vars')) return {}
+  return Object.fromEntries(Object.keys(parseEnv(readFileSync('.dev.vars', 'utf8'))).map((name) => [name, '']))
+}
+
+const resolve = {
+  alias: { 'pg-protocol': commonJsEntry('pg-protocol'), 'pg-cloudflare': commonJsEntry('pg-cloudflare') },
+}
+
+export default defineConfig({
+  // Here as well as in the project: the plugin resolves what the Worker requires with the root's rules.
+  resolve,
+  test: {
+    // The root's set-up runs once for all projects; one that they inherited would run once for each.
+    globalSetup: ['./test/support/global-setup.ts'],
+    maxWorkers: 2,
+    coverage: {
+      provider: 'istanbul',
+      reportOnFailure: true,
+      include: ['src/**/*.{ts,tsx}'],
+      reporter: ['text', 'html', 'json-summary'],
+    },
+    projects: [
+      {
+        resolve,
+        plugins: [
+          cloudflareTest(async ({ inject }) => {
+            const world = await openFileWorld(inject('adminDatabaseUrl'), inject('templateDatabase'))
+            return {
+              wrangler: { configPath: './wrangler.toml' },
+              miniflare: {
+                hyperdrives: { HYPERDRIVE: world.proxiedDatabaseUrl },
+                bindings: {
+                  ...blankDevVars(),
+                  ...testKeys,
+                  APP_URL: 'http://localhost:8787',
+                  APP_NAME: 'Gatepost',
+                  GOOGLE_CLIENT_ID: googleClient.clientId,
+                  GOOGLE_CLIENT_SECRET: googleClient.clientSecret,
+                  GOOGLE_REDIRECT_URI: 'http://localhost:8787/auth/google/callback',
+                  GOOGLE_EMULATOR_URL: world.googleUrl,
+                  ADMIN_EMAILS: 'admin@gmail.com',
+                  FRONTEND_CALLBACK_URL: 'http://localhost:3000/callback',
+                  RETURN_URLS: 'http://localhost:3000/other',
+                  CORS_ORIGINS: 'http://localhost:3000',
+                  MAIL_TRANSPORT: 'console',
+                  TEST_DATABASE_URL: world.databaseUrl,
+                  TEST_PROXY_URL: world.proxyUrl,
+                },
+              },
+            }
+          }),
+        ],
+        test: {
+          name: 'worker',
+          include: ['test/**/*.test.{ts,tsx}'],
+          exclude: ['test/node/**', 'test/browser/**'],
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+        },
+      },
+      {
+        test: { name: 'node', include: ['test/node/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 },
+      },
+      {
+        test: { name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 180_000 },
+      },
+    ],
+  },
+})
