@@ -1,0 +1,90 @@
+// The audit trail's closed vocabulary, and the CTE that commits rows with the change they tell of. `event` holds ids
+// and codes; never a secret, an address typed by a stranger, or an upstream text.
+
+import { type SQL, sql } from 'drizzle-orm'
+import { param } from './caller.ts'
+
+export type AuditAction =
+  | 'user.created'
+  | 'user.promoted'
+  | 'identity.linked'
+  | 'sign_in.refused'
+  | 'session.created'
+  | 'session.ended'
+  | 'session.all_ended'
+  | 'session.reuse_detected'
+  | 'mail_account.connected'
+  | 'mail_account.disconnected'
+  | 'mail_account.needs_reauthorization'
+  | 'mail_account.recovered'
+  | 'token.handed_out'
+  | 'token.refused'
+  | 'token.unreadable'
+  | 'grant.revoked'
+  | 'grant.revocation_given_up'
+  | 'api_key.created'
+  | 'api_key.revoked'
+  | 'admin.refused'
+  | 'circuit.opened'
+
+export type AuditOutcome = 'success' | 'refused' | 'failure'
+
+/** Where a request came from, as far as the trail keeps it (blanked after 90 days). */
+export interface RequestOrigin {
+  /** `CF-Connecting-IP`, nothing else. */
+  readonly ipAddress: string | null
+  /** At most 300 characters. */
+  readonly userAgent: string | null
+}
+
+export interface AuditEvent {
+  readonly action: AuditAction
+  readonly actorUserId: string | null
+  readonly subjectId: string | null
+  readonly outcome: AuditOutcome
+  readonly event?: Readonly<Record<string, string | number | boolean | null>>
+}
+
+export interface OriginParams {
+  readonly ipAddress: string | null
+  readonly userAgent: string | null
+}
+
+export interface AuditParams extends OriginParams {
+  /** JSON of rows for `auditRows`. */
+  readonly audit: string
+}
+
+export function auditParams(origin: RequestOrigin, events: readonly AuditEvent[]): AuditParams {
+  return {
+    ipAddress: origin.ipAddress,
+    userAgent: origin.userAgent,
+    audit: JSON.stringify(
+      events.map((row) => ({
+        action_cd: row.action,
+        actor_user_id: row.actorUserId,
+        subject_id_txt: row.subjectId,
+        outcome_cd: row.outcome,
+        event_json: row.event ?? {},
+      })),
+    ),
+  }
+}
+
+/** `INSERT` of the rows given by `auditParams`, all or none: only where `condition` holds. */
+export function auditRows(condition: SQL): SQL {
+  return sql`
+    INSERT INTO audit_logs (action_cd, actor_user_id, subject_id_txt, outcome_cd, event_json, ip_address_txt, user_agent_txt)
+    SELECT a.action_cd, a.actor_user_id, a.subject_id_txt, a.outcome_cd, a.event_json, ${param('ipAddress', 'text')}, ${param('userAgent', 'text')}
+    FROM jsonb_to_recordset(${param('audit', 'jsonb')})
+      AS a(action_cd text, actor_user_id uuid, subject_id_txt text, outcome_cd text, event_json jsonb)
+    WHERE ${condition}`
+}
+
+/** `INSERT` of one row told by the statement itself: `values` yields actor, subject, event from the statement's CTEs. */
+export function auditRow(action: AuditAction, outcome: AuditOutcome, values: SQL): SQL {
+  return sql`
+    INSERT INTO audit_logs (action_cd, outcome_cd, ip_address_txt, user_agent_txt, actor_user_id, subject_id_txt, event_json)
+    SELECT ${sql.raw(`'${action}', '${outcome}'`)}, ${param('ipAddress', 'text')}, ${param('userAgent', 'text')}, told.*
+    FROM (${values}) AS told`
+}

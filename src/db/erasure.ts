@@ -1,0 +1,30 @@
+// What lies outside PostgreSQL (grants, avatars) is erased by a row of `erasures`, one a provider and subject, written
+// in the statement that empties the source. Common ground of every room that must forget something.
+
+import { type SQL, sql } from 'drizzle-orm'
+
+/**
+ * `INSERT` of grants to revoke. `source` yields (provider_cd, provider_subject_txt, sealed_txt, sealed_as_txt,
+ * due_at_utc), one row a subject at most. A row that waits already is joined: it takes the newer envelope (an older one
+ * may be spent) and a higher version, so that a consumer that looked before cannot act on what it saw.
+ */
+export function eraseGrants(source: SQL): SQL {
+  return sql`
+    INSERT INTO erasures (kind_cd, provider_cd, provider_subject_txt, sealed_txt, sealed_as_txt, due_at_utc)
+    SELECT 'grant', g.provider_cd, g.provider_subject_txt, g.sealed_txt, g.sealed_as_txt, g.due_at_utc
+    FROM (${source}) AS g(provider_cd, provider_subject_txt, sealed_txt, sealed_as_txt, due_at_utc)
+    WHERE g.sealed_txt IS NOT NULL
+    ON CONFLICT (kind_cd, provider_cd, provider_subject_txt) DO UPDATE SET
+      sealed_txt = excluded.sealed_txt,
+      sealed_as_txt = excluded.sealed_as_txt,
+      due_at_utc = excluded.due_at_utc,
+      version_nbr = erasures.version_nbr + 1,
+      attempt_cnt = 0,
+      modified_at_utc = now()
+    RETURNING erasure_id`
+}
+
+/** The coordinates of an envelope of `oauth_tokens`, as crypto/seal formats them (`formatSealedAs`). */
+export function sealedAsSql(column: 'access_token_txt' | 'refresh_token_txt', rowId: SQL, userId: SQL): SQL {
+  return sql`jsonb_build_array(${sql.raw(`'oauth_tokens.${column}'`)}, ${rowId}::text, ${userId}::text)::text`
+}
