@@ -1,0 +1,131 @@
+// The composition root: from the platform's env to what verbs take. One database client, clock and log an invocation;
+// settings and keys are opened once an isolate. No decisions here.
+
+import { fromBase64 } from './crypto/encoding.ts'
+import { importHmacKey } from './crypto/hash.ts'
+import { type SigningKeys, parseSigningKeys } from './crypto/jwt.ts'
+import { type KeyRing, parseKeyRing } from './crypto/seal.ts'
+import { type Db, createDb } from './db/client.ts'
+import { type SettingProblem, type Settings, type WorkerEnv, parseSettings } from './env.ts'
+import { AppError } from './errors.ts'
+import { type Log, consoleLog } from './log.ts'
+import type { EraseMessage, RefreshMessage } from './messages.ts'
+import type { ReturnSettings } from './oauth/return-to.ts'
+import type { Provider, ProviderCode } from './providers/provider.ts'
+import { createProviders } from './providers/registry.ts'
+
+export interface Deps {
+  readonly settings: Settings
+  readonly appUrl: string
+  readonly adminEmails: readonly string[]
+  readonly returns: ReturnSettings
+  readonly isHandoffChallengeRequired: boolean
+  readonly clock: () => Date
+  /** 0 to 1, for jitter. */
+  readonly chance: () => number
+  readonly log: Log
+  readonly db: Db
+  /** Gives up within two seconds: for health only. */
+  readonly probeDb: Db
+  readonly providers: ReadonlyMap<ProviderCode, Provider>
+  readonly providerCalls: () => number
+  readonly signingKeys: SigningKeys
+  /** Derives successors of refresh tokens. */
+  readonly refreshTokenKey: CryptoKey
+  /** Throws 503 `misconfigured` where the setting is broken: no token is stored or handed out then. */
+  readonly keyRing: KeyRing
+  readonly keyRingOrNull: KeyRing | null
+  readonly flows: KVNamespace
+  readonly refreshQueue: { send(messages: readonly RefreshMessage[]): Promise<void> }
+  readonly deliverQueue: { send(messages: readonly EraseMessage[]): Promise<void> }
+  readonly authRateLimit: RateLimit
+  readonly assets: Fetcher
+}
+
+interface Opened {
+  readonly settings: Settings
+  readonly signingKeys: SigningKeys
+  readonly keyRing: KeyRing | null
+  readonly refreshTokenKey: CryptoKey
+}
+
+export type Composed = { readonly deps: Deps } | { readonly problems: readonly SettingProblem[]; readonly log: Log }
+
+// Opened settings outlive a request; promises must not (they belong to the request that made them).
+let isolate: { readonly env: WorkerEnv; readonly opened: Opened } | null = null
+
+export async function compose(env: WorkerEnv): Promise<Composed> {
+  if (isolate === null || isolate.env !== env) {
+    const opened = await openSettings(env)
+    if ('problems' in opened) return { problems: opened.problems, log: consoleLog }
+    isolate = { env, opened }
+  }
+  return { deps: buildDeps(env, isolate.opened) }
+}
+
+async function openSettings(env: WorkerEnv): Promise<Opened | { problems: SettingProblem[] }> {
+  const { settings, problems } = parseSettings({ ...env })
+  const found = [...problems]
+  for (const { setting, problem } of problems) consoleLog.error('misconfigured', { setting, problem })
+  if (env.HYPERDRIVE === undefined) found.push({ setting: 'HYPERDRIVE', problem: 'is not bound' })
+  if (settings === null || env.HYPERDRIVE === undefined) return { problems: found }
+  const signingKeys = await parseSigningKeys(settings.jwtSigningKeys).catch(() => null)
+  const pepper = fromBase64(settings.codePepper)
+  if (signingKeys === null || pepper === null || pepper.length < 32) {
+    const setting = signingKeys === null ? 'JWT_SIGNING_KEYS' : 'CODE_PEPPER'
+    consoleLog.error('misconfigured', { setting, problem: 'is malformed' })
+    return { problems: [...found, { setting, problem: 'is malformed' }] }
+  }
+  const keyRing = settings.tokenEncryptionKeys === null ? null : await parseKeyRing(settings.tokenEncryptionKeys).catch(() => null)
+  return { settings, signingKeys, keyRing, refreshTokenKey: await importHmacKey(pepper, 'gatepost/refresh-token-successor') }
+}
+
+// A message of 100 ids is about 4 KB; sendBatch takes 256 KB and 100 messages.
+const messagesPerSend = 50
+
+async function sendAll(queue: Queue, messages: readonly unknown[]): Promise<void> {
+  for (let start = 0; start < messages.length; start += messagesPerSend) {
+    await queue.sendBatch(messages.slice(start, start + messagesPerSend).map((body) => ({ body })))
+  }
+}
+
+function buildDeps(env: WorkerEnv, opened: Opened): Deps {
+  const { settings, keyRing } = opened
+  const clock = (): Date => new Date()
+  let providerCalls = 0
+  const countedFetch: typeof fetch = (input, init) => {
+    providerCalls += 1
+    return fetch(input, init)
+  }
+  const { google } = settings
+  const connectionString = env.HYPERDRIVE.connectionString
+  return {
+    settings,
+    appUrl: settings.appUrl,
+    adminEmails: settings.adminEmails,
+    returns: settings,
+    isHandoffChallengeRequired: settings.isHandoffChallengeRequired,
+    clock,
+    chance: Math.random,
+    log: consoleLog,
+    db: createDb({ connectionString }),
+    probeDb: createDb({ connectionString, connectTimeoutMs: 1_500, statementTimeoutMs: 1_500 }),
+    providers: createProviders(
+      { fetch: countedFetch, clock, keyCache: env.CACHE },
+      { google: google === null ? null : { client: google, emulatorUrl: google.emulatorUrl } },
+    ),
+    providerCalls: () => providerCalls,
+    signingKeys: opened.signingKeys,
+    refreshTokenKey: opened.refreshTokenKey,
+    get keyRing(): KeyRing {
+      if (keyRing === null) throw new AppError('misconfigured')
+      return keyRing
+    },
+    keyRingOrNull: keyRing,
+    flows: env.OAUTH_STATE,
+    refreshQueue: { send: (messages) => sendAll(env.REFRESH_QUEUE, messages) },
+    deliverQueue: { send: (messages) => sendAll(env.DELIVER_QUEUE, messages) },
+    authRateLimit: env.AUTH_RATE_LIMIT,
+    assets: env.ASSETS,
+  }
+}

@@ -1,0 +1,169 @@
+// The Worker's settings, parsed once at the door and typed from there on. It names what is wrong and never repeats a
+// value. Bindings are checked for presence only. Keys are opened in deps.ts; their form is checked here.
+
+import * as z from 'zod'
+
+/** What the platform hands over: bindings as objects, settings and secrets as text. */
+export interface WorkerEnv {
+  readonly HYPERDRIVE: Hyperdrive
+  readonly OAUTH_STATE: KVNamespace
+  readonly CACHE: KVNamespace
+  readonly REFRESH_QUEUE: Queue
+  readonly DELIVER_QUEUE: Queue
+  readonly AUTH_RATE_LIMIT: RateLimit
+  readonly ASSETS: Fetcher
+}
+
+export interface ProviderSettings {
+  readonly clientId: string
+  readonly clientSecret: string
+  readonly redirectUri: string
+  readonly emulatorUrl: string | null
+}
+
+export interface Settings {
+  readonly appName: string
+  /** Gatepost's own origin, without a trailing slash; issuer and audience of its JWTs. */
+  readonly appUrl: string
+  /** True where `appUrl` is https: cookies carry `Secure` and the `__Host-` prefix. */
+  readonly isSecure: boolean
+  readonly google: ProviderSettings | null
+  readonly frontendCallbackUrl: string | null
+  /** Exact addresses a hand-off code may be sent to, the front end's callback among them. */
+  readonly returnUrls: readonly string[]
+  readonly corsOrigins: readonly string[]
+  readonly isHandoffChallengeRequired: boolean
+  /** Lower-case. */
+  readonly adminEmails: readonly string[]
+  /** Null where it is missing or malformed: the token routes then refuse; there is no fallback. */
+  readonly tokenEncryptionKeys: string | null
+  readonly jwtSigningKeys: string
+  readonly codePepper: string
+}
+
+export interface SettingProblem {
+  readonly setting: string
+  /** A sentence that never quotes the value. */
+  readonly problem: string
+}
+
+const isLoopback = (url: URL): boolean => ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)
+
+function origin(text: string): URL | null {
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (url === null || (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url)))) return null
+  return url.pathname === '/' && url.search === '' && url.hash === '' && url.username === '' ? url : null
+}
+
+function address(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : null
+  return url !== null && (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url))) && url.hash === '' && url.username === ''
+}
+
+const required = z.string().trim().min(1)
+const list = z
+  .string()
+  .optional()
+  .transform((text) => (text ?? '').split(',').map((part) => part.trim()).filter((part) => part !== ''))
+const optional = z
+  .string()
+  .trim()
+  .optional()
+  .transform((text) => (text === undefined || text === '' ? null : text))
+
+const anOrigin = 'must be an origin such as https://mail.example.com (http only on a loopback host), without a path'
+const anAddress = 'must be a whole address (https, or http on a loopback host) without a fragment'
+
+const settingsSchema = z
+  .object({
+    APP_NAME: z.string().trim().min(1).max(60).default('Gatepost'),
+    APP_URL: required.refine((text) => origin(text) !== null, { error: anOrigin }),
+    GOOGLE_CLIENT_ID: optional,
+    GOOGLE_CLIENT_SECRET: optional,
+    GOOGLE_REDIRECT_URI: optional.refine((text) => text === null || address(text), { error: anAddress }),
+    GOOGLE_EMULATOR_URL: optional.refine((text) => text === null || origin(text) !== null, { error: anOrigin }),
+    GITHUB_EMULATOR_URL: optional.refine((text) => text === null || origin(text) !== null, { error: anOrigin }),
+    RESEND_EMULATOR_URL: optional.refine((text) => text === null || origin(text) !== null, { error: anOrigin }),
+    MAIL_TRANSPORT: optional.refine((text) => text === null || ['resend', 'smtp', 'console'].includes(text), {
+      error: 'must be resend, smtp or console',
+    }),
+    FRONTEND_CALLBACK_URL: optional.refine((text) => text === null || address(text), { error: anAddress }),
+    RETURN_URLS: list.refine((entries) => entries.every(address), { error: `each entry ${anAddress}` }),
+    CORS_ORIGINS: list.refine((entries) => entries.every((entry) => origin(entry) !== null), { error: `each entry ${anOrigin}` }),
+    HANDOFF_CHALLENGE: optional.refine((text) => text === null || ['optional', 'required'].includes(text), {
+      error: 'must be optional or required',
+    }),
+    ADMIN_EMAILS: list,
+    TOKEN_ENCRYPTION_KEYS: z.unknown(),
+    JWT_SIGNING_KEYS: required,
+    CODE_PEPPER: required.refine((text) => text.length >= 43, { error: 'must be 32 random bytes, as base64' }),
+  })
+  .superRefine((s, context) => {
+    const report = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
+    if ((s.GOOGLE_CLIENT_ID === null) !== (s.GOOGLE_CLIENT_SECRET === null)) {
+      report(s.GOOGLE_CLIENT_ID === null ? 'GOOGLE_CLIENT_ID' : 'GOOGLE_CLIENT_SECRET', 'is missing: give both or neither')
+    }
+    const app = origin(s.APP_URL)
+    if (app === null || isLoopback(app)) return
+    // Development doors: open only where the product itself is on this machine (DESIGN 6.11).
+    for (const name of ['GOOGLE_EMULATOR_URL', 'GITHUB_EMULATOR_URL', 'RESEND_EMULATOR_URL'] as const) {
+      if (s[name] !== null) report(name, 'is for development: it works only where APP_URL is a loopback host')
+    }
+    if (s.MAIL_TRANSPORT === 'console') report('MAIL_TRANSPORT', 'console is for development: it works only where APP_URL is a loopback host')
+  })
+
+const sealingKey = '[A-Za-z0-9_-]{1,32}:[A-Za-z0-9+/]{43}='
+const sealingKeys = new RegExp(`^\\s*${sealingKey}\\s*(,\\s*${sealingKey}\\s*)*$`)
+
+export interface ParsedSettings {
+  /** Null where a core setting is broken: nothing but health is answered then. */
+  readonly settings: Settings | null
+  readonly problems: readonly SettingProblem[]
+}
+
+/** Parses what the platform gave. Every problem names its setting; no value is ever repeated. */
+export function parseSettings(env: Readonly<Record<string, unknown>>): ParsedSettings {
+  const problems: SettingProblem[] = []
+  const keys = env.TOKEN_ENCRYPTION_KEYS
+  const areKeysWell = typeof keys === 'string' && sealingKeys.test(keys)
+  if (!areKeysWell) problems.push({ setting: 'TOKEN_ENCRYPTION_KEYS', problem: 'must be kid:base64 of 32 bytes, comma-separated; the token routes refuse until it is' })
+  const parsed = settingsSchema.safeParse(env)
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) {
+      problems.push({ setting: String(issue.path[0] ?? 'settings'), problem: issue.code === 'custom' ? issue.message : 'is missing or malformed' })
+    }
+    return { settings: null, problems }
+  }
+  return { settings: shape(parsed.data, areKeysWell ? keys : null), problems }
+}
+
+function shape(s: z.output<typeof settingsSchema>, tokenEncryptionKeys: string | null): Settings {
+  const appUrl = new URL(s.APP_URL).origin
+  return {
+    appName: s.APP_NAME,
+    appUrl,
+    isSecure: appUrl.startsWith('https:'),
+    google:
+      s.GOOGLE_CLIENT_ID === null || s.GOOGLE_CLIENT_SECRET === null
+        ? null
+        : {
+            clientId: s.GOOGLE_CLIENT_ID,
+            clientSecret: s.GOOGLE_CLIENT_SECRET,
+            redirectUri: s.GOOGLE_REDIRECT_URI ?? `${appUrl}/auth/google/callback`,
+            emulatorUrl: s.GOOGLE_EMULATOR_URL === null ? null : new URL(s.GOOGLE_EMULATOR_URL).origin,
+          },
+    frontendCallbackUrl: s.FRONTEND_CALLBACK_URL,
+    returnUrls: s.FRONTEND_CALLBACK_URL === null ? s.RETURN_URLS : [s.FRONTEND_CALLBACK_URL, ...s.RETURN_URLS],
+    corsOrigins: s.CORS_ORIGINS.map((entry) => new URL(entry).origin),
+    isHandoffChallengeRequired: s.HANDOFF_CHALLENGE === 'required',
+    adminEmails: s.ADMIN_EMAILS.map((entry) => entry.toLowerCase()),
+    tokenEncryptionKeys,
+    jwtSigningKeys: s.JWT_SIGNING_KEYS,
+    codePepper: s.CODE_PEPPER,
+  }
+}
+
+/** For scripts: what is wrong with these settings, a sentence each, naming the setting and never its value. */
+export function checkSettings(vars: Readonly<Record<string, string | undefined>>): string[] {
+  return parseSettings(vars).problems.map(({ setting, problem }) => `${setting} ${problem}`)
+}

@@ -1,0 +1,156 @@
+// The only door a live token leaves by. A token that is fresh enough costs one trip; a stale one is refreshed by whoever
+// gets the lease, and everybody else waits for that one's answer.
+
+import { uuidV7 } from '../crypto/random.ts'
+import { recordAudit } from '../db/audit.sql.ts'
+import type { RequestOrigin } from '../db/audit.ts'
+import { type CallerClaim, callerParams } from '../db/caller.ts'
+import { AppError } from '../errors.ts'
+import { type VendRow, vendToken } from './access-token.sql.ts'
+import { type RefreshDeps, refreshLeased } from './refresh.ts'
+import { leaseSeconds } from './refresh-policy.ts'
+import { missingScopes } from './scopes.ts'
+import { openToken } from './vault.ts'
+
+/** What is guaranteed where nothing is asked, and the most that may be asked, in seconds. */
+export const defaultMinTtlSeconds = 60
+export const maxMinTtlSeconds = 1_800
+
+const longestWaitMs = 12_000
+const firstPollMs = 150
+
+export interface TokenRequest {
+  readonly accountId: string
+  readonly forUserId: string | null
+  /** All of these must have been granted. */
+  readonly scopes: readonly string[]
+  readonly minTtlSeconds: number
+}
+
+export interface HandedOutToken {
+  readonly accessToken: string
+  readonly expiresAt: Date
+  readonly scopes: readonly string[]
+  readonly missingScopes: readonly string[]
+}
+
+/**
+ * A valid token, refreshed first if it must be. Throws 401; 403 `forbidden` (a person, or a key without `tokens:vend`),
+ * `insufficient_scope`; 404; 409 `needs_reauthorization`; 503 `provider_unavailable`, `sealed_token_unreadable`.
+ */
+export async function vendAccessToken(
+  deps: RefreshDeps,
+  claim: CallerClaim,
+  request: TokenRequest,
+  origin: RequestOrigin,
+): Promise<HandedOutToken> {
+  const startedAt = deps.clock().getTime()
+  for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 1.6, 2_000)) {
+    const leaseId = uuidV7(deps.clock())
+    const row = await deps.db.first(vendToken, { ...callerParams(claim), ...origin, ...request, leaseId })
+    if (row === null) throw new AppError('unauthorized')
+    if (row.verdict === 'fresh') return openAndHandOut(deps, row, origin)
+    if (row.verdict === 'leased') {
+      const token = await refreshNow(deps, row, leaseId, request.scopes, origin)
+      if (token !== null) return token
+    } else if (row.verdict !== 'busy') throw refusal(row, deps.clock())
+    // Somebody else's refresh is under way, or ours was overtaken: look again, a little later each time.
+    if (deps.clock().getTime() - startedAt + pollMs > longestWaitMs) throw new AppError('provider_unavailable', { retryAfterSeconds: 5 })
+    await new Promise((resolve) => setTimeout(resolve, pollMs * (0.75 + deps.chance() / 2)))
+  }
+}
+
+/** Null where the answer was discarded because another changed the row: look again. */
+async function refreshNow(
+  deps: RefreshDeps,
+  row: VendRow,
+  leaseId: string,
+  wanted: readonly string[],
+  origin: RequestOrigin,
+): Promise<HandedOutToken | null> {
+  const now = deps.clock()
+  const isLive = row.expiresAt !== null && row.expiresAt > now
+  const [outcome] = await refreshLeased(
+    deps,
+    [row],
+    { id: leaseId, until: new Date(now.getTime() + leaseSeconds * 1_000) },
+    {
+      origin,
+      eventsFor: (verdict) =>
+        verdict.kind === 'refreshed' || (isLive && verdict.kind !== 'dead' && verdict.kind !== 'unreadable')
+          ? [
+              {
+                action: 'token.handed_out',
+                actorUserId: null,
+                subjectId: row.accountId,
+                outcome: 'success',
+                event: { api_key_id: row.apiKeyId, refreshed: verdict.kind === 'refreshed' },
+              },
+            ]
+          : [],
+    },
+  )
+  if (outcome === undefined || !outcome.isStored) return null
+  const { verdict } = outcome
+  switch (verdict.kind) {
+    case 'refreshed': {
+      const scopes = verdict.grant.scopes ?? row.grantedScopes.split(' ')
+      // The answer may tell that the user withdrew a permission meanwhile.
+      if (!wanted.every((scope) => scopes.includes(scope))) throw new AppError('insufficient_scope')
+      return token(deps, row.provider, verdict.grant.accessToken, verdict.grant.expiresAt, scopes)
+    }
+    case 'dead':
+      throw new AppError('needs_reauthorization')
+    case 'unreadable':
+      await recordUnreadable(deps, row, origin)
+      throw new AppError('sealed_token_unreadable')
+    case 'retry':
+    case 'misconfigured':
+    case 'handed_back': {
+      if (isLive) return openAndHandOut(deps, row, origin)
+      const waitSeconds = Math.ceil((verdict.dueAt.getTime() - deps.clock().getTime()) / 1_000)
+      throw new AppError('provider_unavailable', { retryAfterSeconds: Math.max(1, waitSeconds) })
+    }
+  }
+}
+
+
+async function openAndHandOut(deps: RefreshDeps, row: VendRow, origin: RequestOrigin): Promise<HandedOutToken> {
+  if (row.accessToken === null || row.expiresAt === null) throw new AppError('needs_reauthorization')
+  const opened = await openToken(deps.keyRing, row.accessToken, 'access_token_txt', row)
+  if (!opened.ok) {
+    deps.log.error('alarm_sealed_token_unreadable', { subject_id: row.accountId, code: opened.reason })
+    await recordUnreadable(deps, row, origin)
+    throw new AppError('sealed_token_unreadable')
+  }
+  return token(deps, row.provider, opened.plaintext, row.expiresAt, row.grantedScopes.split(' '))
+}
+
+function token(deps: RefreshDeps, providerCode: string, accessToken: string, expiresAt: Date, granted: readonly string[]): HandedOutToken {
+  const scopes = granted.filter((scope) => scope !== '')
+  return { accessToken, expiresAt, scopes, missingScopes: missingScopes(deps.providers, providerCode, scopes) }
+}
+
+function recordUnreadable(deps: RefreshDeps, row: VendRow, origin: RequestOrigin): Promise<void> {
+  return recordAudit(deps.db, origin, [
+    { action: 'token.unreadable', actorUserId: null, subjectId: row.accountId, outcome: 'failure' },
+  ])
+}
+
+function refusal(row: VendRow, now: Date): AppError {
+  switch (row.verdict) {
+    case 'not_a_key':
+    case 'not_permitted':
+      return new AppError('forbidden')
+    case 'needs_reauthorization':
+      return new AppError('needs_reauthorization')
+    case 'insufficient_scope':
+      return new AppError('insufficient_scope')
+    case 'held': {
+      const waitMs = row.retryAt === null ? 0 : row.retryAt.getTime() - now.getTime()
+      return new AppError('provider_unavailable', { retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1_000)) })
+    }
+    default:
+      return new AppError('not_found')
+  }
+}

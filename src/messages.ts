@@ -1,0 +1,17 @@
+// What travels through the queues: ids and claim times, never content or a secret. Anything may arrive twice or late.
+
+import * as z from 'zod'
+
+const ids = z.array(z.uuid()).min(1).max(100)
+
+/** Tokens claimed as due by one cron run; `claimedUntil` is the fence that makes a doubled or late message match nothing. */
+const refreshMessage = z.strictObject({ kind: z.literal('refresh'), ids, claimed_until: z.iso.datetime() })
+
+/** One thing to erase outside PostgreSQL. */
+const eraseMessage = z.strictObject({ kind: z.literal('erase'), erasure_id: z.uuid() })
+
+export const queueMessage = z.discriminatedUnion('kind', [refreshMessage, eraseMessage])
+
+export type RefreshMessage = z.infer<typeof refreshMessage>
+export type EraseMessage = z.infer<typeof eraseMessage>
+export type QueueMessage = z.infer<typeof queueMessage>

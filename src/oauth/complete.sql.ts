@@ -1,0 +1,304 @@
+// The three trips of a callback: claim the flow, look, write. The write does everything or nothing: each CTE takes its
+// rows from `person`, which is empty where a precondition of the decision no longer holds.
+
+import { type SQL, sql } from 'drizzle-orm'
+import { type NewSessionParams, sessionCtes } from '../auth/new-session.sql.ts'
+import { stepUpMinutes } from '../auth/session-figures.ts'
+import { type AuditParams, auditRows } from '../db/audit.ts'
+import { type CallerParams, callerCtes, param } from '../db/caller.ts'
+import { statement } from '../db/client.ts'
+import { eraseGrants } from '../db/erasure.ts'
+
+/** Of any number of replays exactly one gets a row. Kept an hour longer than the flow can live. */
+export const claimFlow = statement<{ claimId: string; flowId: string; provider: string }, { readonly id: string }>(
+  'oauth-claim',
+  sql`INSERT INTO one_time_codes (one_time_code_id, purpose_cd, code_hash_txt, provider_cd, consumed_at_utc, expires_at_utc)
+  VALUES (${param('claimId', 'uuid')}, 'flow', ${param('flowId', 'text')}, ${param('provider', 'text')}, now(), now() + interval '70 minutes')
+  ON CONFLICT (purpose_cd, code_hash_txt) WHERE code_hash_txt IS NOT NULL DO NOTHING
+  RETURNING one_time_code_id AS "id"`,
+)
+
+export interface LookParams extends CallerParams {
+  readonly provider: string
+  readonly subject: string
+  readonly email: string | null
+  /** Connecting flows: whose mailbox is looked for. Null: of whoever the identity or the address belongs to. */
+  readonly ownerUserId: string | null
+}
+
+export interface LookRow {
+  readonly callerUserId: string | null
+  readonly callerSessionId: string | null
+  readonly isPresent: boolean
+  readonly identityUserId: string | null
+  readonly identityIsActive: boolean
+  readonly identityCredentialVersion: number | null
+  readonly addressUserId: string | null
+  readonly addressIsActive: boolean
+  readonly addressCredentialVersion: number | null
+  /** The row's own version (`xmin`): a link holds it unchanged. */
+  readonly addressRowVersion: string | null
+  readonly addressHasIdentity: boolean
+  /** The mailbox with this subject of the user it would go to. */
+  readonly accountId: string | null
+  readonly accountStatus: 'active' | 'degraded' | 'needs_reauthorization' | 'disconnected' | null
+  readonly accountHasRefreshToken: boolean
+  readonly accountClientId: string | null
+  readonly accountVersion: number | null
+}
+
+export const lookColumns: SQL = sql`
+  identity.user_id AS "identityUserId", coalesce(identity.is_active_flg, false) AS "identityIsActive", identity.credential_version_nbr AS "identityCredentialVersion",
+  address.user_id AS "addressUserId", coalesce(address.is_active_flg, false) AS "addressIsActive", address.credential_version_nbr AS "addressCredentialVersion",
+  address.row_version AS "addressRowVersion", coalesce(address.has_identity, false) AS "addressHasIdentity",
+  a.user_mail_account_id AS "accountId", a.status_cd AS "accountStatus", t.refresh_token_txt IS NOT NULL AS "accountHasRefreshToken",
+  t.client_id_txt AS "accountClientId", t.version_nbr AS "accountVersion"`
+
+/** Whose identity it is, who has the address verified, and the mailbox of `candidate` (a SQL expression; null: of whom the identity or the address belongs to). */
+export function lookJoins(of: { provider: SQL; subject: SQL; email: SQL; candidate: SQL }): SQL {
+  return sql`
+  LEFT JOIN LATERAL (
+    SELECT u.user_id, u.is_active_flg, u.credential_version_nbr
+    FROM user_identities i JOIN users u ON u.user_id = i.user_id
+    WHERE i.provider_cd = ${of.provider} AND i.provider_subject_txt = ${of.subject}
+  ) identity ON true
+  LEFT JOIN LATERAL (
+    SELECT u.user_id, u.is_active_flg, u.credential_version_nbr, u.xmin::text AS row_version,
+      EXISTS (SELECT FROM user_identities i WHERE i.user_id = u.user_id AND i.provider_cd = ${of.provider}) AS has_identity
+    FROM users u WHERE u.email_address_txt = ${of.email} AND u.email_verified_at_utc IS NOT NULL
+  ) address ON true
+  LEFT JOIN user_mail_accounts a ON a.user_id = coalesce(${of.candidate}, identity.user_id, address.user_id)
+    AND a.provider_cd = ${of.provider} AND a.provider_subject_txt = ${of.subject}
+  LEFT JOIN oauth_tokens t ON t.user_mail_account_id = a.user_mail_account_id`
+}
+
+export const lookBeforeWrite = statement<LookParams, LookRow>(
+  'oauth-look',
+  sql`WITH ${callerCtes}
+  SELECT caller.user_id AS "callerUserId", caller.session_id AS "callerSessionId",
+    coalesce(caller.authenticated_at_utc > now() - interval '${sql.raw(String(stepUpMinutes))} minutes', false) AS "isPresent", ${lookColumns}
+  FROM (SELECT 1) one
+  LEFT JOIN caller ON caller.api_key_id IS NULL
+  ${lookJoins({
+    provider: param('provider', 'text'),
+    subject: param('subject', 'text'),
+    email: param('email', 'text'),
+    candidate: param('ownerUserId', 'uuid'),
+  })}`,
+)
+
+/** How the person of the write is found: made, linked under the look's row version, taken as is, or the caller. */
+export type PersonMode = 'new_user' | 'link' | 'existing' | 'caller'
+
+export interface PersonParams {
+  readonly mode: PersonMode
+  readonly userId: string
+  readonly rowVersion: string | null
+  /** The version that was checked; the session lives only while it stands. */
+  readonly credentialVersion: number
+  readonly email: string
+  readonly emailProof: 'google' | 'trusted' | null
+  readonly fullName: string | null
+  readonly adminEmails: readonly string[]
+  readonly provider: string
+  readonly subject: string
+  readonly identityEmail: string | null
+  readonly addsIdentity: boolean
+}
+
+export interface MailboxParams {
+  /** Null: no mailbox is stored. */
+  readonly accountId: string | null
+  readonly isNewAccount: boolean
+  /** The token row's version at the look; null for a new mailbox. */
+  readonly seenVersion: number | null
+  readonly accountEmail: string | null
+  readonly accountStatus: 'active' | 'degraded' | null
+  readonly scopes: string | null
+  /** Sealed. */
+  readonly accessToken: string | null
+  /** Sealed; null keeps the stored one. */
+  readonly refreshToken: string | null
+  readonly tokenExpiresAt: Date | null
+  readonly refreshTokenExpiresAt: Date | null
+  readonly refreshDueAt: Date | null
+  readonly clientId: string | null
+}
+
+export interface HandOffParams {
+  readonly handOffId: string | null
+  readonly handOffHash: string | null
+  readonly handOffChallenge: string | null
+}
+
+export interface EndingParams {
+  /** The cookie session that a sign-in replaces. */
+  readonly endedSessionId: string | null
+  readonly endedSecretHash: string | null
+  /** The waiting grant that this write stores. */
+  readonly waitingId: string | null
+}
+
+export interface RefusedGrantParams {
+  /** Sealed under `refusedAs`; null: nothing to revoke. */
+  readonly refusedGrant: string | null
+  readonly refusedAs: string | null
+  readonly refusedDueAt: Date | null
+}
+
+export type WriteParams = CallerParams & PersonParams & MailboxParams & NewSessionParams & HandOffParams & EndingParams & RefusedGrantParams & AuditParams
+
+const refusedGrant = (condition: SQL): SQL =>
+  eraseGrants(sql`
+    SELECT ${param('provider', 'text')}, ${param('subject', 'text')}, ${param('refusedGrant', 'text')}, ${param('refusedAs', 'text')},
+           ${param('refusedDueAt', 'timestamptz')}
+    WHERE ${condition}`)
+
+// Proven by our own letter or by Google; what a trusted provider says is never enough.
+const isAdminByAddress = sql`(u.email_verified_at_utc IS NOT NULL AND u.email_proof_cd IN ('letter', 'google') AND u.email_address_txt = ANY(${param('adminEmails', 'text[]')}))`
+
+/** One row, or none where a precondition no longer holds; 23505, 23503 and 40P01 mean the same: look and decide again. */
+export const writeCompletion = statement<WriteParams, { readonly userId: string; readonly accountCreatedAt: Date | null; readonly lastSyncedAt: Date | null }>(
+  'oauth-write',
+  sql`WITH ${callerCtes},
+  tokens_held AS MATERIALIZED (
+    -- Locked before anything is written: a refresh or disconnect under way ends first, and moves the version.
+    SELECT t.version_nbr FROM oauth_tokens t
+    WHERE t.user_mail_account_id = ${param('accountId', 'uuid')} AND NOT ${param('isNewAccount', 'boolean')}
+    FOR UPDATE OF t
+  ),
+  waiting_held AS MATERIALIZED (
+    SELECT c.one_time_code_id FROM one_time_codes c
+    WHERE c.one_time_code_id = ${param('waitingId', 'uuid')} AND c.payload_sealed_txt IS NOT NULL
+    FOR UPDATE OF c
+  ),
+  ready AS MATERIALIZED (
+    SELECT 1 WHERE (${param('seenVersion', 'int')} IS NULL OR EXISTS (SELECT FROM tokens_held WHERE version_nbr = ${param('seenVersion', 'int')}))
+      AND (${param('waitingId', 'uuid')} IS NULL OR EXISTS (SELECT FROM waiting_held))
+  ),
+  created AS (
+    INSERT INTO users (user_id, email_address_txt, full_name_txt, email_verified_at_utc, email_proof_cd, role_cd)
+    SELECT ${param('userId', 'uuid')}, ${param('email', 'text')}, ${param('fullName', 'text')},
+      CASE WHEN ${param('emailProof', 'text')} IS NOT NULL THEN now() END, ${param('emailProof', 'text')},
+      CASE WHEN ${param('emailProof', 'text')} = 'google' AND ${param('email', 'text')} = ANY(${param('adminEmails', 'text[]')}) THEN 'admin' ELSE 'user' END
+    FROM ready WHERE ${param('mode', 'text')} = 'new_user'
+    RETURNING user_id
+  ),
+  held AS (
+    UPDATE users u SET modified_at_utc = now(), role_cd = CASE WHEN ${isAdminByAddress} THEN 'admin' ELSE u.role_cd END
+    FROM ready
+    WHERE u.user_id = ${param('userId', 'uuid')} AND u.is_active_flg AND (
+      -- Whoever linked to this row since the look has changed it: then this link does not happen (write skew).
+      (${param('mode', 'text')} = 'link' AND u.xmin::text = ${param('rowVersion', 'text')})
+      OR (${param('mode', 'text')} = 'existing' AND u.role_cd <> 'admin' AND ${isAdminByAddress})
+    )
+    RETURNING u.user_id
+  ),
+  person AS MATERIALIZED (
+    SELECT user_id FROM created
+    UNION SELECT user_id FROM held
+    UNION SELECT u.user_id FROM users u, ready
+      WHERE ${param('mode', 'text')} = 'existing' AND u.user_id = ${param('userId', 'uuid')} AND u.is_active_flg
+    UNION SELECT caller.user_id FROM caller, ready
+      WHERE ${param('mode', 'text')} = 'caller' AND caller.user_id = ${param('userId', 'uuid')} AND caller.api_key_id IS NULL
+        AND (NOT ${param('addsIdentity', 'boolean')} OR caller.authenticated_at_utc > now() - interval '${sql.raw(String(stepUpMinutes))} minutes')
+  ),
+  identity_added AS (
+    INSERT INTO user_identities (user_id, provider_cd, provider_subject_txt, email_address_txt, user_identity_id)
+    SELECT person.user_id, ${param('provider', 'text')}, ${param('subject', 'text')}, ${param('identityEmail', 'text')}, gatepost_uuid_v7()
+    FROM person WHERE ${param('addsIdentity', 'boolean')}
+  ),
+  identity_moved AS (
+    -- An address that changes at the provider changes on the identity, not on the user.
+    UPDATE user_identities i SET email_address_txt = ${param('identityEmail', 'text')}, modified_at_utc = now()
+    FROM person
+    WHERE NOT ${param('addsIdentity', 'boolean')} AND i.user_id = person.user_id AND i.provider_cd = ${param('provider', 'text')}
+      AND i.provider_subject_txt = ${param('subject', 'text')} AND i.email_address_txt IS DISTINCT FROM ${param('identityEmail', 'text')}
+  ),
+  account_added AS (
+    INSERT INTO user_mail_accounts (user_mail_account_id, user_id, email_address_txt, provider_cd, provider_subject_txt, status_cd, granted_scopes_txt)
+    SELECT ${param('accountId', 'uuid')}, person.user_id, ${param('accountEmail', 'text')}, ${param('provider', 'text')}, ${param('subject', 'text')},
+           ${param('accountStatus', 'text')}, ${param('scopes', 'text')}
+    FROM person WHERE ${param('accountId', 'uuid')} IS NOT NULL AND ${param('isNewAccount', 'boolean')}
+  ),
+  tokens_added AS (
+    INSERT INTO oauth_tokens (user_mail_account_id, access_token_txt, refresh_token_txt, expires_at_utc, refresh_token_expires_at_utc, refresh_due_at_utc, client_id_txt, last_refreshed_at_utc)
+    SELECT ${param('accountId', 'uuid')}, ${param('accessToken', 'text')}, ${param('refreshToken', 'text')}, ${param('tokenExpiresAt', 'timestamptz')},
+           ${param('refreshTokenExpiresAt', 'timestamptz')}, ${param('refreshDueAt', 'timestamptz')}, ${param('clientId', 'text')}, now()
+    FROM person WHERE ${param('accountId', 'uuid')} IS NOT NULL AND ${param('isNewAccount', 'boolean')}
+  ),
+  tokens_replaced AS (
+    UPDATE oauth_tokens t SET access_token_txt = ${param('accessToken', 'text')},
+      refresh_token_txt = coalesce(${param('refreshToken', 'text')}, t.refresh_token_txt),
+      expires_at_utc = ${param('tokenExpiresAt', 'timestamptz')},
+      refresh_token_expires_at_utc = CASE WHEN ${param('refreshToken', 'text')} IS NULL THEN t.refresh_token_expires_at_utc ELSE ${param('refreshTokenExpiresAt', 'timestamptz')} END,
+      refresh_due_at_utc = ${param('refreshDueAt', 'timestamptz')}, client_id_txt = ${param('clientId', 'text')},
+      lease_id = NULL, lease_until_utc = NULL, failure_cnt = 0, last_error_cd = NULL, last_refreshed_at_utc = now(),
+      version_nbr = t.version_nbr + 1, modified_at_utc = now()
+    FROM person WHERE t.user_mail_account_id = ${param('accountId', 'uuid')} AND NOT ${param('isNewAccount', 'boolean')}
+  ),
+  account_replaced AS (
+    UPDATE user_mail_accounts a SET email_address_txt = ${param('accountEmail', 'text')}, is_active_flg = true, status_cd = ${param('accountStatus', 'text')},
+      status_changed_at_utc = CASE WHEN a.status_cd = ${param('accountStatus', 'text')} THEN a.status_changed_at_utc ELSE now() END,
+      granted_scopes_txt = ${param('scopes', 'text')}, keep_mail_flg = false, modified_at_utc = now()
+    FROM person WHERE a.user_mail_account_id = ${param('accountId', 'uuid')} AND NOT ${param('isNewAccount', 'boolean')} AND a.user_id = person.user_id
+    RETURNING a.created_at_utc, a.last_synced_at_utc
+  ),
+  revocation_cancelled AS (
+    -- The person's grant lives again: revoking the old one would end this one too.
+    DELETE FROM erasures e USING person
+    WHERE ${param('accountId', 'uuid')} IS NOT NULL AND e.kind_cd = 'grant' AND e.provider_cd = ${param('provider', 'text')} AND e.provider_subject_txt = ${param('subject', 'text')}
+  ),
+  refused AS (${refusedGrant(sql`${param('accountId', 'uuid')} IS NULL AND EXISTS (SELECT FROM person)`)}),
+  ${sessionCtes(sql`SELECT person.user_id, ${param('credentialVersion', 'int')} FROM person`)},
+  handed_off AS (
+    INSERT INTO one_time_codes (one_time_code_id, purpose_cd, user_id, provider_cd, provider_subject_txt, challenge_txt, code_hash_txt, credential_version_nbr, expires_at_utc)
+    SELECT ${param('handOffId', 'uuid')}, 'hand_off', person.user_id, ${param('provider', 'text')}, ${param('subject', 'text')}, ${param('handOffChallenge', 'text')},
+           ${param('handOffHash', 'text')}, ${param('credentialVersion', 'int')}, now() + interval '60 seconds'
+    FROM person WHERE ${param('handOffId', 'uuid')} IS NOT NULL
+  ),
+  ended AS (
+    UPDATE sessions s SET revoked_at_utc = now(), modified_at_utc = now()
+    FROM person
+    WHERE s.session_id = ${param('endedSessionId', 'uuid')} AND s.secret_hash_txt = ${param('endedSecretHash', 'text')} AND s.revoked_at_utc IS NULL
+  ),
+  waiting_stored AS (
+    UPDATE one_time_codes c SET payload_sealed_txt = NULL, modified_at_utc = now()
+    FROM person WHERE c.one_time_code_id = ${param('waitingId', 'uuid')}
+  ),
+  audited AS (${auditRows(sql`EXISTS (SELECT FROM person)`)})
+  SELECT person.user_id AS "userId", account_replaced.created_at_utc AS "accountCreatedAt", account_replaced.last_synced_at_utc AS "lastSyncedAt"
+  FROM person LEFT JOIN account_replaced ON true`,
+)
+
+/** A refusal after the exchange: the grant that was just made goes to be revoked, and the trail is kept. */
+export const writeRefusal = statement<
+  RefusedGrantParams & AuditParams & { provider: string; subject: string; waitingId: string | null },
+  { readonly erasureId: string | null }
+>(
+  'oauth-refuse',
+  sql`WITH waiting_held AS MATERIALIZED (
+    SELECT c.one_time_code_id FROM one_time_codes c
+    WHERE c.one_time_code_id = ${param('waitingId', 'uuid')} AND c.payload_sealed_txt IS NOT NULL
+    FOR UPDATE OF c
+  ),
+  waiting_emptied AS (
+    UPDATE one_time_codes c SET payload_sealed_txt = NULL, modified_at_utc = now()
+    FROM waiting_held WHERE c.one_time_code_id = waiting_held.one_time_code_id
+  ),
+  refused AS (${refusedGrant(sql`${param('waitingId', 'uuid')} IS NULL OR EXISTS (SELECT FROM waiting_held)`)}),
+  audited AS (${auditRows(sql`true`)})
+  SELECT (SELECT erasure_id FROM refused) AS "erasureId"`,
+)
+
+/** A grant begun with Bearer waits, sealed, until its session shows the hand-off code. */
+export const writeWaitingGrant = statement<
+  HandOffParams & { userId: string; sessionId: string; provider: string; subject: string; payload: string },
+  { readonly id: string }
+>(
+  'oauth-wait',
+  sql`INSERT INTO one_time_codes (one_time_code_id, purpose_cd, user_id, session_id, provider_cd, provider_subject_txt, challenge_txt, code_hash_txt, payload_sealed_txt, expires_at_utc)
+  VALUES (${param('handOffId', 'uuid')}, 'connect_hand_off', ${param('userId', 'uuid')}, ${param('sessionId', 'uuid')}, ${param('provider', 'text')}, ${param('subject', 'text')},
+          ${param('handOffChallenge', 'text')}, ${param('handOffHash', 'text')}, ${param('payload', 'text')}, now() + interval '60 seconds')
+  RETURNING one_time_code_id AS "id"`,
+)

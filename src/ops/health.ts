@@ -1,0 +1,49 @@
+// Is it alive, is it ready, and what of the database. Answers hold no host, no connection string, no version of ours.
+
+import type { Db } from '../db/client.ts'
+import type { KeyRing } from '../crypto/seal.ts'
+import { countSealed, readDatabase } from './health.sql.ts'
+
+export interface DatabaseHealth {
+  readonly isUp: boolean
+  readonly isMigrated: boolean
+  readonly latencyMs: number
+}
+
+/** Never throws: a database that cannot be asked is down. */
+export async function checkDatabase(db: Db, clock: () => Date): Promise<DatabaseHealth> {
+  const startedAt = clock().getTime()
+  const row = await db.first(readDatabase, {}).catch(() => null)
+  return { isUp: row !== null, isMigrated: row?.isMigrated ?? false, latencyMs: clock().getTime() - startedAt }
+}
+
+export interface SealingKeyUse {
+  readonly keyId: string
+  readonly rows: number
+  /** Seals new rows. */
+  readonly isFirst: boolean
+  /** False: rows need a key that is not in the ring any more, or not yet. */
+  readonly isKnown: boolean
+}
+
+export interface Readiness {
+  readonly isReady: boolean
+  readonly database: DatabaseHealth
+  readonly sealingKeys: readonly SealingKeyUse[]
+}
+
+/** Ready where the database answers, is migrated, and every sealed row has its key. `keyRing` null: the setting is broken. */
+export async function checkReadiness(deps: { db: Db; clock: () => Date; keyRing: KeyRing | null }): Promise<Readiness> {
+  const database = await checkDatabase(deps.db, deps.clock)
+  const ring = deps.keyRing ?? []
+  const counted = database.isUp && database.isMigrated ? await deps.db.all(countSealed, {}).catch(() => []) : []
+  const rowsOf = new Map(counted.map((row) => [row.keyId, row.rows]))
+  const keyIds = new Set([...ring.map((key) => key.id), ...rowsOf.keys()])
+  const sealingKeys = [...keyIds].map((keyId) => ({
+    keyId,
+    rows: rowsOf.get(keyId) ?? 0,
+    isFirst: ring[0]?.id === keyId,
+    isKnown: ring.some((key) => key.id === keyId),
+  }))
+  return { isReady: database.isUp && database.isMigrated && deps.keyRing !== null, database, sealingKeys }
+}

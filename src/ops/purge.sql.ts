@@ -1,0 +1,72 @@
+// What has served its time, removed in bounded batches, one statement a subject. Each may run twice and overlap.
+
+import { type SQL, sql } from 'drizzle-orm'
+import { param } from '../db/caller.ts'
+import { statement } from '../db/client.ts'
+import { eraseGrants } from '../db/erasure.ts'
+
+interface Limit {
+  readonly limit: number
+}
+
+interface Purged {
+  readonly count: number
+}
+
+/**
+ * Envelopes that still stand under an expired code, consumed or not, become erasures: nobody came for the grant. A
+ * connection that is being written at this moment gets 15 s.
+ */
+export const abandonWaitingGrants = statement<Limit, Purged>(
+  'purge-waiting-grants',
+  sql`WITH abandoned AS MATERIALIZED (
+    SELECT c.one_time_code_id, c.provider_cd, c.provider_subject_txt, c.payload_sealed_txt, c.user_id
+    FROM one_time_codes c
+    WHERE c.expires_at_utc < now() - interval '15 seconds' AND c.payload_sealed_txt IS NOT NULL AND c.provider_subject_txt IS NOT NULL
+    ORDER BY c.expires_at_utc LIMIT ${param('limit', 'int')}
+    FOR UPDATE SKIP LOCKED
+  ),
+  emptied AS (
+    UPDATE one_time_codes c SET payload_sealed_txt = NULL, modified_at_utc = now() FROM abandoned WHERE c.one_time_code_id = abandoned.one_time_code_id
+  ),
+  erased AS (${eraseGrants(sql`
+    SELECT DISTINCT ON (abandoned.provider_cd, abandoned.provider_subject_txt) abandoned.provider_cd, abandoned.provider_subject_txt, abandoned.payload_sealed_txt,
+      jsonb_build_array('one_time_codes.payload_sealed_txt', abandoned.one_time_code_id::text, abandoned.user_id::text)::text, now()
+    FROM abandoned ORDER BY abandoned.provider_cd, abandoned.provider_subject_txt, abandoned.one_time_code_id DESC`)})
+  SELECT count(*)::int AS "count" FROM abandoned`,
+)
+
+const purge = (name: string, table: string, key: string, condition: SQL) =>
+  statement<Limit, Purged>(
+    `purge-${name}`,
+    sql`WITH old AS MATERIALIZED (
+      SELECT ${sql.raw(key)} FROM ${sql.raw(table)} WHERE ${condition} LIMIT ${param('limit', 'int')} FOR UPDATE SKIP LOCKED
+    ),
+    gone AS (DELETE FROM ${sql.raw(table)} WHERE ${sql.raw(key)} IN (SELECT ${sql.raw(key)} FROM old) RETURNING 1)
+    SELECT count(*)::int AS "count" FROM gone`,
+  )
+
+export const purges = [
+  purge('one-time-codes', 'one_time_codes', 'one_time_code_id', sql`expires_at_utc < now() - interval '1 minute' AND (payload_sealed_txt IS NULL OR provider_subject_txt IS NULL)`),
+  // A spent token is kept while its reuse would tell of a theft: as long as it could have lived.
+  purge('refresh-tokens', 'refresh_tokens', 'token_hash_txt', sql`expires_at_utc < now() - interval '1 day'`),
+  purge('sessions', 'sessions', 'session_id', sql`last_seen_at_utc < now() - interval '31 days'`),
+  purge('audit-logs', 'audit_logs', 'audit_log_id', sql`created_at_utc < now() - interval '400 days'`),
+  purge('dead-letters', 'dead_letters', 'dead_letter_id', sql`created_at_utc < now() - interval '90 days'`),
+] as const
+
+export const blankOldOrigins = statement<Limit, Purged>(
+  'purge-audit-origins',
+  sql`WITH old AS MATERIALIZED (
+    SELECT audit_log_id FROM audit_logs
+    WHERE created_at_utc < now() - interval '90 days' AND (ip_address_txt IS NOT NULL OR user_agent_txt IS NOT NULL)
+    LIMIT ${param('limit', 'int')} FOR UPDATE SKIP LOCKED
+  ),
+  blanked AS (
+    UPDATE audit_logs SET ip_address_txt = NULL, user_agent_txt = NULL WHERE audit_log_id IN (SELECT audit_log_id FROM old) RETURNING 1
+  )
+  SELECT count(*)::int AS "count" FROM blanked`,
+)
+
+/** Mailboxes that outlived their user: gone, once nothing of theirs is left to empty. */
+export const purgeOrphanedMailboxes = purge('orphaned-mailboxes', 'user_mail_accounts', 'user_mail_account_id', sql`user_id IS NULL`)
