@@ -1,0 +1,54 @@
+// The queue door: message → one domain call → ack, or retry where it could not be processed at all. Each message is
+// answered on its own, so that one that fails does not bring the others back.
+
+import type { Deps } from '../deps.ts'
+import { describeThrown } from '../log.ts'
+import { revokeGrant } from '../mail-accounts/disconnect.ts'
+import { refreshClaimed } from '../mail-accounts/due.ts'
+import { type QueueMessage, queueMessage } from '../messages.ts'
+import { keepDeadLetter } from '../ops/dead-letters.ts'
+
+/** As wrangler.toml names it. */
+const deadLetterQueue = 'gatepost-dead'
+const retryDelaySeconds = 30
+
+export async function consumeBatch(deps: Deps, batch: MessageBatch): Promise<void> {
+  for (const message of batch.messages) {
+    const startedAt = deps.clock().getTime()
+    const before = { trips: deps.db.trips, calls: deps.providerCalls() }
+    const measured = () => ({
+      queue: batch.queue,
+      message_id: message.id,
+      attempts: message.attempts,
+      duration_ms: deps.clock().getTime() - startedAt,
+      db_trips: deps.db.trips - before.trips,
+      provider_calls: deps.providerCalls() - before.calls,
+    })
+    try {
+      const done = batch.queue === deadLetterQueue ? await bury(deps, batch.queue, message) : await handle(deps, queueMessage.parse(message.body))
+      message.ack()
+      deps.log.info('job', { ...measured(), ...done })
+    } catch (thrown) {
+      message.retry({ delaySeconds: retryDelaySeconds })
+      deps.log.error('job', { ...measured(), ...describeThrown(thrown) })
+    }
+  }
+}
+
+async function handle(deps: Deps, message: QueueMessage): Promise<{ job: string; count: number; refreshed?: number }> {
+  switch (message.kind) {
+    case 'refresh': {
+      const outcomes = await refreshClaimed(deps, message)
+      const refreshed = outcomes.filter((outcome) => outcome.isStored && outcome.verdict.kind === 'refreshed').length
+      return { job: 'refresh', count: outcomes.length, refreshed }
+    }
+    case 'erase':
+      return { job: 'erase', count: (await revokeGrant(deps, message)) === 'done' ? 1 : 0 }
+  }
+}
+
+async function bury(deps: Deps, queue: string, message: Message): Promise<{ job: string; count: number }> {
+  deps.log.error('alarm_dead_letter', { message_id: message.id })
+  await keepDeadLetter(deps.db, { messageId: message.id, queue, body: message.body })
+  return { job: 'dead_letter', count: 1 }
+}

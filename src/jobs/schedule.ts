@@ -1,0 +1,53 @@
+// The cron door: finds what is due, enqueues it, purges what has expired. It may run late, twice or beside itself.
+
+import type { Deps } from '../deps.ts'
+import { describeThrown } from '../log.ts'
+import { dueErasures } from '../mail-accounts/disconnect.ts'
+import { claimDue, resealStale } from '../mail-accounts/due.ts'
+import { purgeAbandonedGrants, purgeExpired } from '../ops/purge.ts'
+
+/** 10,000 rows a round: what is left after these waits a minute. */
+const claimRounds = 10
+const erasuresPerTick = 200
+
+type ScheduleDeps = Pick<Deps, 'db' | 'clock' | 'log' | 'keyRing' | 'keyRingOrNull' | 'refreshQueue' | 'deliverQueue'>
+
+/** One tick. Each duty stands alone: one that fails is logged and leaves the others to run. */
+export async function runSchedule(deps: ScheduleDeps): Promise<void> {
+  const duties: readonly (readonly [string, () => Promise<number>])[] = [
+    ['refresh', () => enqueueDueTokens(deps)],
+    ['abandoned_grants', () => purgeAbandonedGrants(deps.db)],
+    ['erasures', () => enqueueErasures(deps)],
+    ['reseal', () => (deps.keyRingOrNull === null ? Promise.resolve(0) : resealStale(deps))],
+    ['purge', () => purgeExpired(deps.db)],
+  ]
+  for (const [job, duty] of duties) {
+    const startedAt = deps.clock().getTime()
+    const tripsBefore = deps.db.trips
+    const measured = () => ({ job, duration_ms: deps.clock().getTime() - startedAt, db_trips: deps.db.trips - tripsBefore })
+    try {
+      const count = await duty()
+      deps.log.info('job', { ...measured(), count })
+    } catch (thrown) {
+      deps.log.error('job', { ...measured(), ...describeThrown(thrown) })
+    }
+  }
+}
+
+/** Claims and sends round by round. What a failed send loses is due again in five minutes. */
+async function enqueueDueTokens(deps: ScheduleDeps): Promise<number> {
+  let count = 0
+  for (let round = 0; round < claimRounds; round += 1) {
+    const { messages, isMore } = await claimDue(deps)
+    await deps.refreshQueue.send(messages)
+    count += messages.reduce((sum, message) => sum + message.ids.length, 0)
+    if (!isMore) break
+  }
+  return count
+}
+
+async function enqueueErasures(deps: ScheduleDeps): Promise<number> {
+  const messages = await dueErasures(deps.db, erasuresPerTick)
+  await deps.deliverQueue.send(messages)
+  return messages.length
+}
