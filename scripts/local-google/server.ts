@@ -1,0 +1,185 @@
+// The strict local Google: OAuth as Google does it, with Gmail's data behind it, on 127.0.0.1. Used by `npm run dev` and
+// by the tests. This file is the socket: it reads requests, carries out faults, writes answers. Rules are elsewhere.
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createCalls } from './calls.ts'
+import { answerControl } from './control.ts'
+import { demoSeed, demoUsers } from './demo-mailbox.ts'
+import { createFaults, faultReply, replacesAnswer } from './faults.ts'
+import { apiError, json, type Reply, type Request } from './http.ts'
+import { createKeys } from './id-token.ts'
+import { createMailboxes } from './mailboxes.ts'
+import { answerRequest, type RouteDeps } from './routes.ts'
+import { type Client, clearWorld, createWorld, putUser, subjectOf, type World } from './world.ts'
+
+const MAX_BODY_BYTES = 48 * 1024 * 1024
+
+export interface LocalClient {
+  clientId: string
+  clientSecret: string
+  redirectUris: string[] | 'any-loopback'
+}
+
+export interface LocalGoogleOptions {
+  /** 0, the default, takes any free one. */
+  port?: number
+  clients?: LocalClient[]
+  /** Two people and a filled mailbox. */
+  demo?: boolean
+  /** Gmail's data; without it only the profile answers. True when absent. */
+  gmail?: boolean
+  log?: (line: string) => void
+}
+
+export interface LocalGoogle {
+  url: string
+  port: number
+  close(): Promise<void>
+}
+
+/** Starts it; its issuer is its own origin. */
+export async function startLocalGoogle(options: LocalGoogleOptions = {}): Promise<LocalGoogle> {
+  const { clients = [], demo = false, gmail = true, log = () => {} } = options
+  const world = createWorld()
+  const faults = createFaults()
+  const calls = createCalls()
+  const mailboxes = gmail ? createMailboxes((email) => demoSeed(demo ? email : null, new Date())) : null
+  const keys = createKeys()
+  let silentUntil = 0
+  const held = new Set<ServerResponse>()
+  const inTheEnd = new AbortController()
+
+  const server = createServer((incoming, outgoing) => {
+    void serve(incoming, outgoing).catch((error: unknown) => {
+      log(`local Google: ${error instanceof Error ? error.message : 'unknown error'}`)
+      if (!outgoing.headersSent && !outgoing.destroyed) write(outgoing, json(500, { error: 'internal_error' }))
+    })
+  })
+  server.listen(options.port ?? 0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  const issuer = `http://127.0.0.1:${port}`
+  const routes: RouteDeps = { world, keys, issuer, mailboxes, answerPart }
+
+  function seed(): void {
+    for (const client of clients) world.clients.set(client.clientId, client satisfies Client)
+    if (demo) for (const user of demoUsers) putUser(world, { ...user, sub: subjectOf(user.email) })
+  }
+
+  async function reset(): Promise<void> {
+    clearWorld(world)
+    faults.clear()
+    calls.reset()
+    silentUntil = 0
+    releaseHeld()
+    seed()
+    await mailboxes?.close()
+  }
+
+  function releaseHeld(): void {
+    for (const outgoing of held) outgoing.destroy()
+    held.clear()
+  }
+
+  function stopAnswering(seconds: number): void {
+    silentUntil = Date.now() + seconds * 1000
+    setTimeout(() => Date.now() >= silentUntil && releaseHeld(), seconds * 1000 + 5).unref()
+  }
+
+  async function serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const request = await readRequest(incoming, issuer)
+    if (request === null) return write(outgoing, apiError(400, 'badRequest', 'Bad Request'))
+    if (request.url.pathname.startsWith('/__control/')) {
+      const deps = { world, issuer, faults, calls, reset, stopAnswering }
+      return write(outgoing, await answerControl(deps, request))
+    }
+    const end = calls.begin(request)
+    if (Date.now() < silentUntil) {
+      outgoing.once('close', () => {
+        held.delete(outgoing)
+        end(null)
+      })
+      held.add(outgoing)
+      return
+    }
+    let status: number | null = null
+    try {
+      const { reply, cut } = await answer(request)
+      if (cut === 'dropped') return void outgoing.destroy()
+      status = reply.status
+      if (cut === 'half') return writeHalf(outgoing, reply)
+      write(outgoing, reply)
+    } finally {
+      end(status)
+    }
+  }
+
+  async function answer(request: Request): Promise<{ reply: Reply; cut: 'dropped' | 'half' | null }> {
+    const fault = faults.take(request)
+    if (fault === null) return { reply: await answerRequest(routes, request), cut: null }
+    if (fault.drop === 'before') return { reply: json(200, {}), cut: 'dropped' }
+    if (fault.delayMs !== undefined) await sleep(fault.delayMs, undefined, { signal: inTheEnd.signal })
+    const isProcessed = !replacesAnswer(fault) || fault.process === true || fault.drop === 'after'
+    const truth = isProcessed ? await answerRequest(routes, request) : null
+    const cut = fault.drop === 'after' ? 'dropped' : fault.truncate === true ? 'half' : null
+    return { reply: faultReply(fault, truth), cut }
+  }
+
+  /** A part of a batch is counted and may be struck by a fault like any other request. */
+  async function answerPart(part: Request): Promise<Reply> {
+    const end = calls.begin(part)
+    const { reply } = await answer(part)
+    end(reply.status)
+    return reply
+  }
+
+  seed()
+  if (demo && mailboxes !== null) await Promise.all(demoUsers.map((user) => mailboxes.open(user.email)))
+
+  return {
+    url: issuer,
+    port,
+    async close() {
+      inTheEnd.abort()
+      server.close()
+      server.closeAllConnections()
+      await mailboxes?.close()
+    },
+  }
+}
+
+export type { World }
+
+async function readRequest(incoming: IncomingMessage, origin: string): Promise<Request | null> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of incoming) {
+    const bytes = Buffer.from(chunk)
+    size += bytes.length
+    if (size > MAX_BODY_BYTES) return null
+    chunks.push(bytes)
+  }
+  const target = incoming.url ?? '/'
+  if (!target.startsWith('/') || !URL.canParse(origin + target)) return null
+  const headers: Record<string, string> = {}
+  for (const [name, value] of Object.entries(incoming.headers)) {
+    if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(', ') : value
+  }
+  return { method: incoming.method ?? 'GET', url: new URL(origin + target), headers, body: Buffer.concat(chunks) }
+}
+
+function write(outgoing: ServerResponse, reply: Reply): void {
+  if (outgoing.destroyed) return
+  const body = Buffer.from(reply.body)
+  const hasBody = reply.status !== 204 && reply.status !== 304
+  outgoing.writeHead(reply.status, hasBody ? { ...reply.headers, 'content-length': body.length } : reply.headers)
+  outgoing.end(hasBody ? body : undefined)
+}
+
+function writeHalf(outgoing: ServerResponse, reply: Reply): void {
+  const body = Buffer.from(reply.body)
+  outgoing.writeHead(reply.status, { ...reply.headers, 'content-length': body.length })
+  outgoing.write(body.subarray(0, Math.floor(body.length / 2)), () => outgoing.destroy())
+}
