@@ -3,12 +3,12 @@
 
 import { fromBase64 } from './crypto/encoding.ts'
 import { importHmacKey } from './crypto/hash.ts'
-import { type SigningKeys, parseSigningKeys } from './crypto/jwt.ts'
+import { parseSigningKeys, type SigningKeys } from './crypto/jwt.ts'
 import { type KeyRing, parseKeyRing } from './crypto/seal.ts'
-import { type Db, createDb } from './db/client.ts'
-import { type SettingProblem, type Settings, type WorkerEnv, parseSettings } from './env.ts'
+import { createDb, type Db } from './db/client.ts'
+import { parseSettings, type SettingProblem, type Settings, type WorkerEnv } from './env.ts'
 import { AppError } from './errors.ts'
-import { type Log, consoleLog } from './log.ts'
+import { consoleLog, type Log } from './log.ts'
 import type { EraseMessage, RefreshMessage } from './messages.ts'
 import type { ReturnSettings } from './oauth/return-to.ts'
 import type { Provider, ProviderCode } from './providers/provider.ts'
@@ -76,8 +76,14 @@ async function openSettings(env: WorkerEnv): Promise<Opened | { problems: Settin
     consoleLog.error('misconfigured', { setting, problem: 'is malformed' })
     return { problems: [...found, { setting, problem: 'is malformed' }] }
   }
-  const keyRing = settings.tokenEncryptionKeys === null ? null : await parseKeyRing(settings.tokenEncryptionKeys).catch(() => null)
-  return { settings, signingKeys, keyRing, refreshTokenKey: await importHmacKey(pepper, 'gatepost/refresh-token-successor') }
+  const keyRing =
+    settings.tokenEncryptionKeys === null ? null : await parseKeyRing(settings.tokenEncryptionKeys).catch(() => null)
+  return {
+    settings,
+    signingKeys,
+    keyRing,
+    refreshTokenKey: await importHmacKey(pepper, 'gatepost/refresh-token-successor'),
+  }
 }
 
 // A message of 100 ids is about 4 KB; sendBatch takes 256 KB and 100 messages.

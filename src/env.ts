@@ -57,14 +57,24 @@ function origin(text: string): URL | null {
 
 function address(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : null
-  return url !== null && (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url))) && url.hash === '' && url.username === ''
+  return (
+    url !== null &&
+    (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url))) &&
+    url.hash === '' &&
+    url.username === ''
+  )
 }
 
 const required = z.string().trim().min(1)
 const list = z
   .string()
   .optional()
-  .transform((text) => (text ?? '').split(',').map((part) => part.trim()).filter((part) => part !== ''))
+  .transform((text) =>
+    (text ?? '')
+      .split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== ''),
+  )
 const optional = z
   .string()
   .trim()
@@ -89,7 +99,9 @@ const settingsSchema = z
     }),
     FRONTEND_CALLBACK_URL: optional.refine((text) => text === null || address(text), { error: anAddress }),
     RETURN_URLS: list.refine((entries) => entries.every(address), { error: `each entry ${anAddress}` }),
-    CORS_ORIGINS: list.refine((entries) => entries.every((entry) => origin(entry) !== null), { error: `each entry ${anOrigin}` }),
+    CORS_ORIGINS: list.refine((entries) => entries.every((entry) => origin(entry) !== null), {
+      error: `each entry ${anOrigin}`,
+    }),
     HANDOFF_CHALLENGE: optional.refine((text) => text === null || ['optional', 'required'].includes(text), {
       error: 'must be optional or required',
     }),
@@ -101,7 +113,10 @@ const settingsSchema = z
   .superRefine((s, context) => {
     const report = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
     if ((s.GOOGLE_CLIENT_ID === null) !== (s.GOOGLE_CLIENT_SECRET === null)) {
-      report(s.GOOGLE_CLIENT_ID === null ? 'GOOGLE_CLIENT_ID' : 'GOOGLE_CLIENT_SECRET', 'is missing: give both or neither')
+      report(
+        s.GOOGLE_CLIENT_ID === null ? 'GOOGLE_CLIENT_ID' : 'GOOGLE_CLIENT_SECRET',
+        'is missing: give both or neither',
+      )
     }
     const app = origin(s.APP_URL)
     if (app === null || isLoopback(app)) return
@@ -109,7 +124,8 @@ const settingsSchema = z
     for (const name of ['GOOGLE_EMULATOR_URL', 'GITHUB_EMULATOR_URL', 'RESEND_EMULATOR_URL'] as const) {
       if (s[name] !== null) report(name, 'is for development: it works only where APP_URL is a loopback host')
     }
-    if (s.MAIL_TRANSPORT === 'console') report('MAIL_TRANSPORT', 'console is for development: it works only where APP_URL is a loopback host')
+    if (s.MAIL_TRANSPORT === 'console')
+      report('MAIL_TRANSPORT', 'console is for development: it works only where APP_URL is a loopback host')
   })
 
 const sealingKey = '[A-Za-z0-9_-]{1,32}:[A-Za-z0-9+/]{43}='
@@ -126,11 +142,18 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): ParsedSet
   const problems: SettingProblem[] = []
   const keys = env.TOKEN_ENCRYPTION_KEYS
   const areKeysWell = typeof keys === 'string' && sealingKeys.test(keys)
-  if (!areKeysWell) problems.push({ setting: 'TOKEN_ENCRYPTION_KEYS', problem: 'must be kid:base64 of 32 bytes, comma-separated; the token routes refuse until it is' })
+  if (!areKeysWell)
+    problems.push({
+      setting: 'TOKEN_ENCRYPTION_KEYS',
+      problem: 'must be kid:base64 of 32 bytes, comma-separated; the token routes refuse until it is',
+    })
   const parsed = settingsSchema.safeParse(env)
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
-      problems.push({ setting: String(issue.path[0] ?? 'settings'), problem: issue.code === 'custom' ? issue.message : 'is missing or malformed' })
+      problems.push({
+        setting: String(issue.path[0] ?? 'settings'),
+        problem: issue.code === 'custom' ? issue.message : 'is missing or malformed',
+      })
     }
     return { settings: null, problems }
   }

@@ -13,45 +13,110 @@ export const refusals = {
   flow_unknown: {
     status: 400,
     title: 'This sign-in can no longer be completed',
-    detail: 'It was begun in another browser, took longer than ten minutes, or was completed already. Please begin again.',
+    detail:
+      'It was begun in another browser, took longer than ten minutes, or was completed already. Please begin again.',
   },
-  invalid_grant: { status: 400, title: 'Invalid grant', detail: 'The code is unknown, spent, expired, or its verifier does not match.' },
-  invalid_return_to: { status: 400, title: 'Return address refused', detail: 'return_to is not one of the configured addresses.' },
+  invalid_grant: {
+    status: 400,
+    title: 'Invalid grant',
+    detail: 'The code is unknown, spent, expired, or its verifier does not match.',
+  },
+  invalid_return_to: {
+    status: 400,
+    title: 'Return address refused',
+    detail: 'return_to is not one of the configured addresses.',
+  },
   invalid_code: { status: 400, title: 'Invalid code', detail: 'The code or link is unknown, spent or expired.' },
   // 401: not signed in
   unauthorized: { status: 401, title: 'Not signed in', detail: 'Sign in, or show a valid key.' },
   session_expired: { status: 401, title: 'Session ended', detail: 'This session has ended. Please sign in again.' },
-  invalid_refresh_token: { status: 401, title: 'Refresh token refused', detail: 'The refresh token is unknown, expired or spent.' },
+  invalid_refresh_token: {
+    status: 401,
+    title: 'Refresh token refused',
+    detail: 'The refresh token is unknown, expired or spent.',
+  },
   // 403: signed in without the role or permission
   forbidden: { status: 403, title: 'Not allowed', detail: 'This is not allowed for you.' },
-  insufficient_scope: { status: 403, title: 'Permission missing', detail: 'The mailbox was connected without a permission this needs.' },
+  insufficient_scope: {
+    status: 403,
+    title: 'Permission missing',
+    detail: 'The mailbox was connected without a permission this needs.',
+  },
   step_up_required: { status: 403, title: 'Please confirm it is you', detail: 'This needs a recent sign-in.' },
   account_disabled: { status: 403, title: 'Account disabled', detail: 'This account has been disabled.' },
   origin_refused: { status: 403, title: 'Origin refused', detail: 'This form may be sent from our own pages only.' },
   // 404: another's or nothing, never told apart
   not_found: { status: 404, title: 'Not found', detail: 'There is nothing here for you.' },
-  provider_unknown: { status: 404, title: 'Provider not offered', detail: 'This sign-in provider is not offered here.' },
+  provider_unknown: {
+    status: 404,
+    title: 'Provider not offered',
+    detail: 'This sign-in provider is not offered here.',
+  },
   method_not_allowed: { status: 405, title: 'Method not allowed', detail: 'This address does not take that method.' },
   // 409: conflict
-  needs_reauthorization: { status: 409, title: 'Mailbox needs re-authorization', detail: 'Its owner must reconnect it before a token can be handed out.' },
-  account_exists: { status: 409, title: 'There is an account with this address', detail: 'Sign in to it the way you did before, then link this way to sign in.' },
+  needs_reauthorization: {
+    status: 409,
+    title: 'Mailbox needs re-authorization',
+    detail: 'Its owner must reconnect it before a token can be handed out.',
+  },
+  account_exists: {
+    status: 409,
+    title: 'There is an account with this address',
+    detail: 'Sign in to it the way you did before, then link this way to sign in.',
+  },
   identity_in_use: { status: 409, title: 'Already in use', detail: 'This sign-in belongs to another account.' },
-  wrong_mailbox: { status: 409, title: 'Another mailbox was chosen', detail: 'Reconnecting needs the same mailbox as before.' },
-  conflict: { status: 409, title: 'Conflict', detail: 'Something else changed this at the same time. Please try again.' },
+  wrong_mailbox: {
+    status: 409,
+    title: 'Another mailbox was chosen',
+    detail: 'Reconnecting needs the same mailbox as before.',
+  },
+  conflict: {
+    status: 409,
+    title: 'Conflict',
+    detail: 'Something else changed this at the same time. Please try again.',
+  },
   // size, type, schema
-  body_too_large: { status: 413, title: 'Body too large', detail: 'The request body is larger than this address takes.' },
-  unsupported_media_type: { status: 415, title: 'Unsupported media type', detail: 'This address takes application/json.' },
+  body_too_large: {
+    status: 413,
+    title: 'Body too large',
+    detail: 'The request body is larger than this address takes.',
+  },
+  unsupported_media_type: {
+    status: 415,
+    title: 'Unsupported media type',
+    detail: 'This address takes application/json.',
+  },
   invalid_input: { status: 422, title: 'Input refused', detail: 'Some fields are missing or not as they should be.' },
   rate_limited: { status: 429, title: 'Too many requests', detail: 'Please wait a moment before trying again.' },
   // the provider said no, or nothing
-  access_denied: { status: 400, title: 'Permission was not given', detail: 'The provider was told not to share anything with us. Nothing was changed.' },
-  provider_refused: { status: 400, title: 'The provider refused', detail: 'The provider did not accept this sign-in. Please begin again.' },
+  access_denied: {
+    status: 400,
+    title: 'Permission was not given',
+    detail: 'The provider was told not to share anything with us. Nothing was changed.',
+  },
+  provider_refused: {
+    status: 400,
+    title: 'The provider refused',
+    detail: 'The provider did not accept this sign-in. Please begin again.',
+  },
   // ours
   internal: { status: 500, title: 'Something went wrong', detail: 'The error was recorded under this request id.' },
   unavailable: { status: 503, title: 'Temporarily unavailable', detail: 'Please try again in a moment.' },
-  provider_unavailable: { status: 503, title: 'The provider cannot be reached', detail: 'Please try again in a moment.' },
-  sealed_token_unreadable: { status: 503, title: 'Stored token cannot be opened', detail: 'The operator has been alarmed. Nothing was changed.' },
-  misconfigured: { status: 503, title: 'Not configured', detail: 'A setting of this deployment is missing or malformed.' },
+  provider_unavailable: {
+    status: 503,
+    title: 'The provider cannot be reached',
+    detail: 'Please try again in a moment.',
+  },
+  sealed_token_unreadable: {
+    status: 503,
+    title: 'Stored token cannot be opened',
+    detail: 'The operator has been alarmed. Nothing was changed.',
+  },
+  misconfigured: {
+    status: 503,
+    title: 'Not configured',
+    detail: 'A setting of this deployment is missing or malformed.',
+  },
 } as const satisfies Record<string, Refusal>
 
 export type ErrorCode = keyof typeof refusals

@@ -30,9 +30,29 @@ export interface LogFields {
 }
 
 const allowed = new Set<string>([
-  'request_id', 'method', 'route', 'status', 'code', 'duration_ms', 'db_trips', 'provider_calls', 'job', 'queue',
-  'message_id', 'attempts', 'count', 'claimed', 'refreshed', 'failed', 'provider', 'subject_id', 'setting', 'problem',
-  'error_name', 'error_code', 'error_at',
+  'request_id',
+  'method',
+  'route',
+  'status',
+  'code',
+  'duration_ms',
+  'db_trips',
+  'provider_calls',
+  'job',
+  'queue',
+  'message_id',
+  'attempts',
+  'count',
+  'claimed',
+  'refreshed',
+  'failed',
+  'provider',
+  'subject_id',
+  'setting',
+  'problem',
+  'error_name',
+  'error_code',
+  'error_at',
 ])
 
 export type LogEvent =
@@ -73,7 +93,10 @@ export function createLog(write: (line: string) => void, base: LogFields = {}): 
 export function describeThrown(thrown: unknown): LogFields {
   if (!(thrown instanceof Error)) return { error_name: typeof thrown }
   const code = 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : undefined
-  const place = thrown.stack?.split('\n').find((text) => text.trimStart().startsWith('at '))?.trim()
+  const place = thrown.stack
+    ?.split('\n')
+    .find((text) => text.trimStart().startsWith('at '))
+    ?.trim()
   return {
     error_name: thrown.name,
     ...(code === undefined ? {} : { error_code: code }),

@@ -35,7 +35,8 @@ export function decideSignIn(facts: LinkFacts): SignInDecision {
   }
   if (profile.email === null) return { kind: 'refused', code: 'provider_refused' }
   if (addressHolder === null) return { kind: 'new_user', isEmailProven: profile.emailProof !== null }
-  if (profile.emailProof === null || addressHolder.hasIdentityOfProvider) return { kind: 'refused', code: 'account_exists' }
+  if (profile.emailProof === null || addressHolder.hasIdentityOfProvider)
+    return { kind: 'refused', code: 'account_exists' }
   return addressHolder.isActive
     ? { kind: 'link', userId: addressHolder.userId }
     : { kind: 'refused', code: 'account_disabled' }
@@ -58,8 +59,11 @@ export type ConnectDecision =
 
 /** For a flow that belongs to a signed-in session. A mailbox does not become a way to sign in; an identity never changes its user. */
 export function decideConnect(facts: ConnectFacts): ConnectDecision {
-  if (facts.expectedSubject !== null && facts.expectedSubject !== facts.subject) return { kind: 'refused', code: 'wrong_mailbox' }
+  if (facts.expectedSubject !== null && facts.expectedSubject !== facts.subject)
+    return { kind: 'refused', code: 'wrong_mailbox' }
   if (facts.wants === 'mail') return { kind: 'connect_mailbox' }
   if (facts.identityHolder === null) return { kind: 'add_identity' }
-  return facts.identityHolder.userId === facts.callerUserId ? { kind: 'already_linked' } : { kind: 'refused', code: 'identity_in_use' }
+  return facts.identityHolder.userId === facts.callerUserId
+    ? { kind: 'already_linked' }
+    : { kind: 'refused', code: 'identity_in_use' }
 }

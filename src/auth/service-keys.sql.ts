@@ -1,8 +1,8 @@
 // Statements of service keys. The admin's role stands in the writes' own WHERE; a refusal leaves its audit row.
 
 import { type SQL, sql } from 'drizzle-orm'
-import { type OriginParams, auditRow } from '../db/audit.ts'
-import { type CallerParams, type Permission, callerCtes, param } from '../db/caller.ts'
+import { auditRow, type OriginParams } from '../db/audit.ts'
+import { type CallerParams, callerCtes, type Permission, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
 
 export interface ServiceKey {
@@ -32,7 +32,11 @@ const keyColumns = (alias: SQL): SQL => sql`
 const isAdmin = sql`coalesce(caller.role_cd = 'admin', false)`
 
 const refused = (verb: string): SQL =>
-  auditRow('admin.refused', 'refused', sql`SELECT caller.user_id, ${sql.raw(`'${verb}'`)}, '{}'::jsonb FROM caller WHERE NOT ${isAdmin}`)
+  auditRow(
+    'admin.refused',
+    'refused',
+    sql`SELECT caller.user_id, ${sql.raw(`'${verb}'`)}, '{}'::jsonb FROM caller WHERE NOT ${isAdmin}`,
+  )
 
 export interface NewKeyParams {
   readonly keyId: string
@@ -45,7 +49,10 @@ export interface NewKeyParams {
   readonly expiresAt: Date | null
 }
 
-export const insertServiceKey = statement<CallerParams & OriginParams & NewKeyParams, AdminRow & (ServiceKey | { readonly id: null })>(
+export const insertServiceKey = statement<
+  CallerParams & OriginParams & NewKeyParams,
+  AdminRow & (ServiceKey | { readonly id: null })
+>(
   'service-key-insert',
   sql`WITH ${callerCtes},
   fitting AS (
@@ -85,7 +92,10 @@ export const listServiceKeys = statement<
   ORDER BY k.api_key_id DESC`,
 )
 
-export const revokeServiceKeyRow = statement<CallerParams & OriginParams & { keyId: string }, AdminRow & { readonly id: string | null }>(
+export const revokeServiceKeyRow = statement<
+  CallerParams & OriginParams & { keyId: string },
+  AdminRow & { readonly id: string | null }
+>(
   'service-key-revoke',
   sql`WITH ${callerCtes},
   revoked AS (

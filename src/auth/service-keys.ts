@@ -3,10 +3,16 @@
 import { sha256 } from '../crypto/hash.ts'
 import { randomToken, uuidV7 } from '../crypto/random.ts'
 import type { RequestOrigin } from '../db/audit.ts'
-import { type CallerClaim, type Permission, callerParams } from '../db/caller.ts'
+import { type CallerClaim, callerParams, type Permission } from '../db/caller.ts'
 import type { Db } from '../db/client.ts'
 import { AppError } from '../errors.ts'
-import { type AdminRow, type ServiceKey, insertServiceKey, listServiceKeys, revokeServiceKeyRow } from './service-keys.sql.ts'
+import {
+  type AdminRow,
+  insertServiceKey,
+  listServiceKeys,
+  revokeServiceKeyRow,
+  type ServiceKey,
+} from './service-keys.sql.ts'
 
 export const permissions = [
   'tokens:vend',
@@ -61,14 +67,23 @@ export async function createServiceKey(
 }
 
 /** All keys, newest first. Throws 401, 403. */
-export async function listKeys(db: Db, claim: CallerClaim, page: { before: string | null; limit: number }): Promise<ServiceKey[]> {
+export async function listKeys(
+  db: Db,
+  claim: CallerClaim,
+  page: { before: string | null; limit: number },
+): Promise<ServiceKey[]> {
   const rows = await db.all(listServiceKeys, { ...callerParams(claim), ...page })
   admitted(rows[0] ?? null)
   return rows.filter((row): row is AdminRow & ServiceKey => row.id !== null)
 }
 
 /** Throws 401, 403, 404 (unknown, or revoked already). */
-export async function revokeServiceKey(db: Db, claim: CallerClaim, keyId: string, origin: RequestOrigin): Promise<void> {
+export async function revokeServiceKey(
+  db: Db,
+  claim: CallerClaim,
+  keyId: string,
+  origin: RequestOrigin,
+): Promise<void> {
   const row = admitted(await db.first(revokeServiceKeyRow, { ...callerParams(claim), keyId, ...origin }))
   if (row.id === null) throw new AppError('not_found')
 }

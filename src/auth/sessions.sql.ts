@@ -1,7 +1,7 @@
 // Statements of sessions: read, list, end, rotate. Each is one trip and begins with the caller where one is needed.
 
 import { sql } from 'drizzle-orm'
-import { type OriginParams, auditRow } from '../db/audit.ts'
+import { auditRow, type OriginParams } from '../db/audit.ts'
 import { type CallerParams, callerCtes, liveSession, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
 import { refreshTokenDays, rotationGraceSeconds } from './session-figures.ts'
@@ -51,7 +51,10 @@ export const listLiveSessions = statement<CallerParams & { before: string | null
   ORDER BY s.session_id DESC`,
 )
 
-export const endOneSession = statement<CallerParams & OriginParams & { sessionId: string }, { readonly ended: string | null }>(
+export const endOneSession = statement<
+  CallerParams & OriginParams & { sessionId: string },
+  { readonly ended: string | null }
+>(
   'session-end-one',
   sql`WITH ${callerCtes},
   ended AS (

@@ -10,14 +10,14 @@ import { AppError } from '../errors.ts'
 import type { NewSessionParams } from './new-session.sql.ts'
 import { accessTokenSeconds } from './session-figures.ts'
 import {
-  type Me,
-  type SessionRow,
   endAllSessions,
   endOneSession,
   endThisSession,
   listLiveSessions,
+  type Me,
   readMe,
   rotateRefreshToken,
+  type SessionRow,
 } from './sessions.sql.ts'
 
 export interface TokenIssuer {
@@ -49,10 +49,15 @@ export async function newTokenSession(clock: () => Date): Promise<TokenSession> 
 }
 
 /** A session of our own pages; `cookie` is `session_id.secret`, of which only the secret's hash is stored. */
-export async function newCookieSession(clock: () => Date): Promise<{ params: NewSessionParams & { newSessionId: string }; cookie: string }> {
+export async function newCookieSession(
+  clock: () => Date,
+): Promise<{ params: NewSessionParams & { newSessionId: string }; cookie: string }> {
   const newSessionId = uuidV7(clock())
   const secret = randomToken()
-  return { params: { newSessionId, newSecretHash: await sha256(secret), newRefreshHash: null }, cookie: `${newSessionId}.${secret}` }
+  return {
+    params: { newSessionId, newSecretHash: await sha256(secret), newRefreshHash: null },
+    cookie: `${newSessionId}.${secret}`,
+  }
 }
 
 export async function issueTokenPair(
@@ -104,7 +109,11 @@ export async function whoMightBe(db: Db, claim: CallerClaim | null): Promise<Me 
 export type LiveSession = SessionRow & { readonly id: string }
 
 /** The caller's live sessions, newest first. */
-export async function listSessions(db: Db, claim: CallerClaim, page: { before: string | null; limit: number }): Promise<LiveSession[]> {
+export async function listSessions(
+  db: Db,
+  claim: CallerClaim,
+  page: { before: string | null; limit: number },
+): Promise<LiveSession[]> {
   if (claim.kind === 'key') throw new AppError('forbidden')
   const rows = await db.all(listLiveSessions, { ...callerParams(claim), ...page })
   if (rows.length === 0) throw new AppError('unauthorized')
@@ -112,7 +121,12 @@ export async function listSessions(db: Db, claim: CallerClaim, page: { before: s
 }
 
 /** Ends one of the caller's sessions; another's or none is 404. */
-export async function revokeSession(db: Db, claim: CallerClaim, sessionId: string, origin: RequestOrigin): Promise<void> {
+export async function revokeSession(
+  db: Db,
+  claim: CallerClaim,
+  sessionId: string,
+  origin: RequestOrigin,
+): Promise<void> {
   if (claim.kind === 'key') throw new AppError('forbidden')
   const row = await db.first(endOneSession, { ...callerParams(claim), sessionId, ...origin })
   if (row === null) throw new AppError('unauthorized')

@@ -1,7 +1,7 @@
 // A refusal recorded on its own, where no change commits that it could ride on.
 
 import { sql } from 'drizzle-orm'
-import { type AuditEvent, type AuditParams, type RequestOrigin, auditParams, auditRows } from './audit.ts'
+import { type AuditEvent, type AuditParams, auditParams, auditRows, type RequestOrigin } from './audit.ts'
 import { type Db, statement } from './client.ts'
 
 const recordEvents = statement<AuditParams, object>('audit-record', auditRows(sql`true`))

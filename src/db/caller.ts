@@ -26,10 +26,19 @@ export function callerParams(claim: CallerClaim | null): CallerParams {
   }
 }
 
-export type Permission = 'tokens:vend' | 'mail_accounts:read' | 'emails:read' | 'emails:sync' | 'emails:send' | 'metrics:read'
+export type Permission =
+  | 'tokens:vend'
+  | 'mail_accounts:read'
+  | 'emails:read'
+  | 'emails:sync'
+  | 'emails:send'
+  | 'metrics:read'
 
 /** A named, typed placeholder: `${param('userId', 'uuid')}` renders `$n::uuid`. */
-export function param(name: string, type: 'uuid' | 'text' | 'int' | 'bigint' | 'boolean' | 'jsonb' | 'timestamptz' | 'text[]' | 'uuid[]' | 'interval'): SQL {
+export function param(
+  name: string,
+  type: 'uuid' | 'text' | 'int' | 'bigint' | 'boolean' | 'jsonb' | 'timestamptz' | 'text[]' | 'uuid[]' | 'interval',
+): SQL {
   return sql`${sql.placeholder(name)}::${sql.raw(type)}`
 }
 

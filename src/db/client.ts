@@ -1,7 +1,7 @@
 // The one place where a connection to PostgreSQL is made: one client an invocation, never in module scope, never ended
 // by us (the runtime closes its socket). Statements are compiled once, named, and run as prepared ones.
 
-import { type SQL, fillPlaceholders } from 'drizzle-orm'
+import { fillPlaceholders, type SQL } from 'drizzle-orm'
 import { PgDialect } from 'drizzle-orm/pg-core'
 import { Client } from 'pg'
 import { AppError } from '../errors.ts'

@@ -92,8 +92,14 @@ export function createBrokenApp(): Hono<BrokenEnv> {
   app.get('/health/liveness', (c) => c.json({ status: 'alive' }))
   app.all('*', (c) => {
     const requestId = crypto.randomUUID()
-    for (const { setting, problem } of c.env.problems) c.env.log.error('misconfigured', { request_id: requestId, setting, problem })
-    const headers = new Headers({ 'Retry-After': '60', 'X-Request-Id': requestId, 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' })
+    for (const { setting, problem } of c.env.problems)
+      c.env.log.error('misconfigured', { request_id: requestId, setting, problem })
+    const headers = new Headers({
+      'Retry-After': '60',
+      'X-Request-Id': requestId,
+      'Cache-Control': 'no-store',
+      'X-Content-Type-Options': 'nosniff',
+    })
     return problemDocument(requestId, new AppError('misconfigured'), headers)
   })
   return app

@@ -25,7 +25,9 @@ export interface Contract<P extends z.ZodObject, Q extends z.ZodObject, B extend
   readonly query?: Q
   readonly body?: B
   /** Successful answers; a schema describes JSON, none means no body or the media type given. */
-  readonly answers: Readonly<Record<number, { readonly description: string; readonly schema?: z.ZodType; readonly mediaType?: string }>>
+  readonly answers: Readonly<
+    Record<number, { readonly description: string; readonly schema?: z.ZodType; readonly mediaType?: string }>
+  >
   /** Refusals of its own, beside those its audience and input bring. */
   readonly errors?: readonly ErrorCode[]
 }
@@ -60,12 +62,17 @@ export function declare<P extends z.ZodObject, Q extends z.ZodObject, B extends 
   if (contract.audience !== 'anyone') steps.push((c, next) => (assertAudience(c, contract.audience), next()))
   if (contract.params !== undefined) steps.push(zValidator('param', contract.params, refuseInput) as MiddlewareHandler)
   if (contract.query !== undefined) steps.push(zValidator('query', contract.query, refuseInput) as MiddlewareHandler)
-  if (contract.body !== undefined) steps.push(admitJsonBody, zValidator('json', contract.body, refuseInput) as MiddlewareHandler)
+  if (contract.body !== undefined)
+    steps.push(admitJsonBody, zValidator('json', contract.body, refuseInput) as MiddlewareHandler)
   const path = contract.path.replaceAll(/\{(\w+)\}/g, ':$1')
   resource.router.on(contract.method.toUpperCase(), [path], ...steps, (c: AppContext) => {
     const valid = (target: string): unknown => c.req.valid(target as never)
     // The validators above have parsed exactly these schemas.
-    const input = { params: valid('param'), query: valid('query'), body: valid('json'), claim: c.var.bearer } as Input<P, Q, B>
+    const input = { params: valid('param'), query: valid('query'), body: valid('json'), claim: c.var.bearer } as Input<
+      P,
+      Q,
+      B
+    >
     return handler(c, input)
   })
 }
@@ -97,12 +104,19 @@ const problemSchema = z
 type Json = Record<string, unknown>
 
 const schemaOf = (schema: z.ZodType, io: 'input' | 'output'): Json => {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, target: 'draft-2020-12', unrepresentable: 'any' }) as Json
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, {
+    io,
+    target: 'draft-2020-12',
+    unrepresentable: 'any',
+  }) as Json
   return rest
 }
 
 /** The OpenAPI 3.1 document of everything declared. */
-export function buildDocument(resources: readonly Resource[], info: { title: string; version: string; serverUrl: string }): Json {
+export function buildDocument(
+  resources: readonly Resource[],
+  info: { title: string; version: string; serverUrl: string },
+): Json {
   const paths: Record<string, Json> = {}
   for (const resource of resources) {
     for (const contract of resource.contracts) {
@@ -115,7 +129,8 @@ export function buildDocument(resources: readonly Resource[], info: { title: str
     info: {
       title: info.title,
       version: info.version,
-      description: 'Sign-in, a token vault and mail for products built around e-mail. Errors are RFC 9457 problem documents with a stable `code`.',
+      description:
+        'Sign-in, a token vault and mail for products built around e-mail. Errors are RFC 9457 problem documents with a stable `code`.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: info.serverUrl }],
@@ -123,7 +138,12 @@ export function buildDocument(resources: readonly Resource[], info: { title: str
     components: {
       schemas: { Problem: schemaOf(problemSchema, 'output') },
       securitySchemes: {
-        person: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'A signed-in person: the access token of a token pair.' },
+        person: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: 'A signed-in person: the access token of a token pair.',
+        },
         service_key: { type: 'http', scheme: 'bearer', description: 'A backend: a service key `gp_…`.' },
       },
     },
@@ -135,12 +155,15 @@ function describeOperation(contract: AnyContract): Json {
   const errors = new Set<ErrorCode>(contract.errors ?? [])
   if (contract.audience !== 'anyone') errors.add('unauthorized')
   if (params !== undefined || query !== undefined || body !== undefined) errors.add('invalid_input')
-  if (body !== undefined) for (const code of ['malformed_request', 'body_too_large', 'unsupported_media_type'] as const) errors.add(code)
+  if (body !== undefined)
+    for (const code of ['malformed_request', 'body_too_large', 'unsupported_media_type'] as const) errors.add(code)
   const answers: Record<string, Json> = {}
   for (const [status, answer] of Object.entries(contract.answers)) {
     answers[status] = {
       description: answer.description,
-      ...(answer.schema === undefined ? {} : { content: { [answer.mediaType ?? 'application/json']: { schema: schemaOf(answer.schema, 'output') } } }),
+      ...(answer.schema === undefined
+        ? {}
+        : { content: { [answer.mediaType ?? 'application/json']: { schema: schemaOf(answer.schema, 'output') } } }),
     }
   }
   for (const code of [...errors].sort()) {
@@ -156,8 +179,12 @@ function describeOperation(contract: AnyContract): Json {
     summary: contract.summary,
     ...(contract.description === undefined ? {} : { description: contract.description }),
     tags: [contract.tag],
-    ...(params === undefined && query === undefined ? {} : { parameters: [...parameters(params, 'path'), ...parameters(query, 'query')] }),
-    ...(body === undefined ? {} : { requestBody: { required: true, content: { 'application/json': { schema: schemaOf(body, 'input') } } } }),
+    ...(params === undefined && query === undefined
+      ? {}
+      : { parameters: [...parameters(params, 'path'), ...parameters(query, 'query')] }),
+    ...(body === undefined
+      ? {}
+      : { requestBody: { required: true, content: { 'application/json': { schema: schemaOf(body, 'input') } } } }),
     responses: answers,
     security: securityOf(contract.audience),
   }

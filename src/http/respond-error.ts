@@ -11,13 +11,15 @@ export async function respondError(thrown: unknown, c: AppContext): Promise<Resp
   const error = classify(thrown)
   const { log } = c.env.deps
   if (error.status === 500) log.error('bug', { request_id: c.var.requestId, ...describeThrown(thrown) })
-  if (error.code === 'unavailable') log.error('unavailable', { request_id: c.var.requestId, ...describeThrown(error.cause) })
+  if (error.code === 'unavailable')
+    log.error('unavailable', { request_id: c.var.requestId, ...describeThrown(error.cause) })
   return respondRefusal(c, error)
 }
 
 function classify(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown
-  if (thrown instanceof HTTPException) return new AppError(thrown.status === 413 ? 'body_too_large' : 'malformed_request')
+  if (thrown instanceof HTTPException)
+    return new AppError(thrown.status === 413 ? 'body_too_large' : 'malformed_request')
   return new AppError('internal')
 }
 
@@ -30,7 +32,11 @@ export async function respondRefusal(c: AppContext, error: AppError): Promise<Re
 }
 
 /** The document itself; `headers` are kept. */
-export function problemDocument(requestId: string, error: { code: ErrorCode; errors: AppError['errors'] }, headers = new Headers()): Response {
+export function problemDocument(
+  requestId: string,
+  error: { code: ErrorCode; errors: AppError['errors'] },
+  headers = new Headers(),
+): Response {
   const { status, title, detail } = refusals[error.code]
   const kept = new Headers(headers)
   kept.set('Content-Type', 'application/problem+json; charset=utf-8')

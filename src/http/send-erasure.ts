@@ -1,7 +1,7 @@
 // Hands a revocation to the queue once its row is committed. A queue that refuses loses nothing: cron finds the row.
 
-import type { EraseMessage } from '../messages.ts'
 import { describeThrown } from '../log.ts'
+import type { EraseMessage } from '../messages.ts'
 import type { AppContext } from './context.ts'
 
 export async function sendErasure(c: AppContext, message: EraseMessage | null): Promise<void> {

@@ -25,7 +25,10 @@ export async function consumeBatch(deps: Deps, batch: MessageBatch): Promise<voi
       provider_calls: deps.providerCalls() - before.calls,
     })
     try {
-      const done = batch.queue === deadLetterQueue ? await bury(deps, batch.queue, message) : await handle(deps, queueMessage.parse(message.body))
+      const done =
+        batch.queue === deadLetterQueue
+          ? await bury(deps, batch.queue, message)
+          : await handle(deps, queueMessage.parse(message.body))
       message.ack()
       deps.log.info('job', { ...measured(), ...done })
     } catch (thrown) {

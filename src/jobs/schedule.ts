@@ -24,7 +24,11 @@ export async function runSchedule(deps: ScheduleDeps): Promise<void> {
   for (const [job, duty] of duties) {
     const startedAt = deps.clock().getTime()
     const tripsBefore = deps.db.trips
-    const measured = () => ({ job, duration_ms: deps.clock().getTime() - startedAt, db_trips: deps.db.trips - tripsBefore })
+    const measured = () => ({
+      job,
+      duration_ms: deps.clock().getTime() - startedAt,
+      db_trips: deps.db.trips - tripsBefore,
+    })
     try {
       const count = await duty()
       deps.log.info('job', { ...measured(), count })

@@ -55,7 +55,8 @@ export async function vendAccessToken(
       if (token !== null) return token
     } else if (row.verdict !== 'busy') throw refusal(row, deps.clock())
     // Somebody else's refresh is under way, or ours was overtaken: look again, a little later each time.
-    if (deps.clock().getTime() - startedAt + pollMs > longestWaitMs) throw new AppError('provider_unavailable', { retryAfterSeconds: 5 })
+    if (deps.clock().getTime() - startedAt + pollMs > longestWaitMs)
+      throw new AppError('provider_unavailable', { retryAfterSeconds: 5 })
     await new Promise((resolve) => setTimeout(resolve, pollMs * (0.75 + deps.chance() / 2)))
   }
 }
@@ -114,7 +115,6 @@ async function refreshNow(
   }
 }
 
-
 async function openAndHandOut(deps: RefreshDeps, row: VendRow, origin: RequestOrigin): Promise<HandedOutToken> {
   if (row.accessToken === null || row.expiresAt === null) throw new AppError('needs_reauthorization')
   const opened = await openToken(deps.keyRing, row.accessToken, 'access_token_txt', row)
@@ -126,7 +126,13 @@ async function openAndHandOut(deps: RefreshDeps, row: VendRow, origin: RequestOr
   return token(deps, row.provider, opened.plaintext, row.expiresAt, row.grantedScopes.split(' '))
 }
 
-function token(deps: RefreshDeps, providerCode: string, accessToken: string, expiresAt: Date, granted: readonly string[]): HandedOutToken {
+function token(
+  deps: RefreshDeps,
+  providerCode: string,
+  accessToken: string,
+  expiresAt: Date,
+  granted: readonly string[],
+): HandedOutToken {
   const scopes = granted.filter((scope) => scope !== '')
   return { accessToken, expiresAt, scopes, missingScopes: missingScopes(deps.providers, providerCode, scopes) }
 }

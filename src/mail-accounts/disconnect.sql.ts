@@ -1,7 +1,7 @@
 // Statements of disconnecting a mailbox and of revoking its grant at the provider.
 
 import { sql } from 'drizzle-orm'
-import { type OriginParams, auditRow } from '../db/audit.ts'
+import { auditRow, type OriginParams } from '../db/audit.ts'
 import { type CallerParams, callerCtes, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
 import { eraseGrants, sealedAsSql } from '../db/erasure.ts'
@@ -116,7 +116,15 @@ export const claimErasure = statement<{ erasureId: string }, ClaimedErasure>(
  * subject, made while the call was under way, become due at once, so that a death is noticed.
  */
 export const finishErasure = statement<
-  { erasureId: string; version: number; isDone: boolean; error: string | null; provider: string; providerSubject: string; delaySeconds: number },
+  {
+    erasureId: string
+    version: number
+    isDone: boolean
+    error: string | null
+    provider: string
+    providerSubject: string
+    delaySeconds: number
+  },
   { readonly woken: number }
 >(
   'erasure-finish',

@@ -9,7 +9,13 @@ import type { Log } from '../log.ts'
 import type { EraseMessage } from '../messages.ts'
 import type { ProviderResult } from '../providers/failure.ts'
 import type { Provider, ProviderCode } from '../providers/provider.ts'
-import { type ClaimedErasure, claimErasure, disconnectAccount, findDueErasures, finishErasure } from './disconnect.sql.ts'
+import {
+  type ClaimedErasure,
+  claimErasure,
+  disconnectAccount,
+  findDueErasures,
+  finishErasure,
+} from './disconnect.sql.ts'
 import { tokenToRevoke } from './vault.ts'
 
 /** Disconnects one of the caller's mailboxes; done already is done. Resolves with what the queue should revoke. Throws 401, 403 (a key), 404. */
@@ -34,7 +40,10 @@ export interface RevokeDeps {
 }
 
 /** Revokes one grant, if it is still the subject's last. Safe to repeat; retries are scheduled by the row, not the queue. */
-export async function revokeGrant(deps: RevokeDeps, message: EraseMessage): Promise<'done' | 'dropped' | 'retry' | 'nothing'> {
+export async function revokeGrant(
+  deps: RevokeDeps,
+  message: EraseMessage,
+): Promise<'done' | 'dropped' | 'retry' | 'nothing'> {
   const erasureId = message.erasure_id
   const claimed = await deps.db.first(claimErasure, { erasureId })
   if (claimed === null) return 'nothing'
@@ -54,7 +63,8 @@ export async function revokeGrant(deps: RevokeDeps, message: EraseMessage): Prom
 
 async function callProvider(deps: RevokeDeps, claimed: ClaimedErasure): Promise<ProviderResult<null>> {
   const provider = deps.providers.get(claimed.provider as ProviderCode)
-  if (provider === undefined) return { ok: false, kind: 'misconfigured', code: 'provider_not_offered', retryAfterSeconds: null }
+  if (provider === undefined)
+    return { ok: false, kind: 'misconfigured', code: 'provider_not_offered', retryAfterSeconds: null }
   const place = parseSealedAs(claimed.sealedAs)
   const opened = place === null ? null : await open(deps.keyRing, claimed.sealed, place)
   const token = place !== null && opened?.ok === true ? tokenToRevoke(place, opened.plaintext) : null

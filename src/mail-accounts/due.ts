@@ -4,9 +4,9 @@
 import { uuidV7 } from '../crypto/random.ts'
 import type { Db } from '../db/client.ts'
 import type { RefreshMessage } from '../messages.ts'
+import { claimDueTokens, findStaleSeals, leaseClaimedTokens, storeReseals } from './refresh.sql.ts'
 import { type RefreshDeps, type RefreshOutcome, refreshLeased } from './refresh.ts'
 import { leaseSeconds } from './refresh-policy.ts'
-import { claimDueTokens, findStaleSeals, leaseClaimedTokens, storeReseals } from './refresh.sql.ts'
 import { openToken, sealTokens } from './vault.ts'
 
 const claimSeconds = 5 * 60
@@ -17,7 +17,10 @@ const idsPerMessage = 100
  * Claims what is due for five minutes, 10,000 at most. `isMore` where the limit was reached: claim again.
  * Of two runs at once each row goes to exactly one.
  */
-export async function claimDue(deps: { db: Db; clock: () => Date }): Promise<{ messages: RefreshMessage[]; isMore: boolean }> {
+export async function claimDue(deps: {
+  db: Db
+  clock: () => Date
+}): Promise<{ messages: RefreshMessage[]; isMore: boolean }> {
   // Whole milliseconds: the driver gives no finer ones back, and the fence compares for equality.
   const until = new Date(deps.clock().getTime() + claimSeconds * 1_000)
   const rows = await deps.db.all(claimDueTokens, { until, limit: claimLimit })
@@ -50,14 +53,24 @@ export async function resealStale(deps: Pick<RefreshDeps, 'db' | 'keyRing' | 'lo
   const stale = await deps.db.all(findStaleSeals, { keyId: deps.keyRing[0].id, limit: resealLimit })
   const rows: { token_id: string; version: number; access_token: string | null; refresh_token: string | null }[] = []
   for (const row of stale) {
-    const access = row.accessToken === null ? null : await openToken(deps.keyRing, row.accessToken, 'access_token_txt', row)
-    const refresh = row.refreshToken === null ? null : await openToken(deps.keyRing, row.refreshToken, 'refresh_token_txt', row)
+    const access =
+      row.accessToken === null ? null : await openToken(deps.keyRing, row.accessToken, 'access_token_txt', row)
+    const refresh =
+      row.refreshToken === null ? null : await openToken(deps.keyRing, row.refreshToken, 'refresh_token_txt', row)
     if (access === null || !access.ok || (refresh !== null && !refresh.ok)) {
       deps.log.error('alarm_sealed_token_unreadable', { subject_id: row.accountId })
       continue
     }
-    const sealed = await sealTokens(deps.keyRing, row, { accessToken: access.plaintext, refreshToken: refresh?.plaintext ?? null })
-    rows.push({ token_id: row.tokenId, version: row.version, access_token: sealed.accessToken, refresh_token: sealed.refreshToken })
+    const sealed = await sealTokens(deps.keyRing, row, {
+      accessToken: access.plaintext,
+      refreshToken: refresh?.plaintext ?? null,
+    })
+    rows.push({
+      token_id: row.tokenId,
+      version: row.version,
+      access_token: sealed.accessToken,
+      refresh_token: sealed.refreshToken,
+    })
   }
   if (rows.length === 0) return 0
   return (await deps.db.all(storeReseals, { rows: JSON.stringify(rows) })).length

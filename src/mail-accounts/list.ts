@@ -4,7 +4,13 @@ import { type CallerClaim, callerParams } from '../db/caller.ts'
 import type { Db } from '../db/client.ts'
 import { AppError } from '../errors.ts'
 import type { Provider, ProviderCode } from '../providers/provider.ts'
-import { type MailAccountRow, type ReaderRow, type RefreshAttempt, listMailAccountRows, readMailAccountRow } from './list.sql.ts'
+import {
+  listMailAccountRows,
+  type MailAccountRow,
+  type ReaderRow,
+  type RefreshAttempt,
+  readMailAccountRow,
+} from './list.sql.ts'
 import { missingScopes, splitScopes } from './scopes.ts'
 
 export interface MailAccount extends Omit<MailAccountRow, 'grantedScopes'> {
@@ -44,7 +50,9 @@ function assertReader(row: ReaderRow | null, forUserId: string | null): void {
   if (row === null) throw new AppError('unauthorized')
   if (!row.isPermitted) throw new AppError('forbidden')
   if (row.isKey && row.keyUserId === null && forUserId === null) {
-    throw new AppError('invalid_input', { errors: [{ path: 'user_id', message: 'says for whom: this key names nobody' }] })
+    throw new AppError('invalid_input', {
+      errors: [{ path: 'user_id', message: 'says for whom: this key names nobody' }],
+    })
   }
   if (row.ownerId === null) throw new AppError('not_found')
 }

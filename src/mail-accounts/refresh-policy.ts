@@ -28,7 +28,9 @@ export function nextRefreshAt(now: Date, expiresAt: Date, refreshTokenExpiresAt:
   const life = (expiresAt.getTime() - now.getTime()) / 1_000
   const ahead = Math.min(600 + 300 * chance, life / 4)
   const due = Math.max(seconds(expiresAt, -ahead).getTime(), seconds(now, 60).getTime())
-  return new Date(refreshTokenExpiresAt === null ? due : Math.min(due, Math.max(refreshTokenExpiresAt.getTime(), now.getTime())))
+  return new Date(
+    refreshTokenExpiresAt === null ? due : Math.min(due, Math.max(refreshTokenExpiresAt.getTime(), now.getTime())),
+  )
 }
 
 /** When to try again after `failureCount` failures in a row: 30 s doubling to an hour, 50 to 100 % of it by `chance`, never before what the provider asked for. */
@@ -76,7 +78,11 @@ function judgeFailure(failure: ProviderFailure, failureCount: number, now: Date,
     case 'unauthorized':
     case 'forbidden':
     case 'invalid_proof':
-      return { kind: 'retry', error: failure.code, dueAt: nextAttemptAt(now, failureCount, failure.retryAfterSeconds, chance) }
+      return {
+        kind: 'retry',
+        error: failure.code,
+        dueAt: nextAttemptAt(now, failureCount, failure.retryAfterSeconds, chance),
+      }
   }
 }
 
@@ -90,13 +96,20 @@ export interface LeasedState {
 }
 
 /** What can be said before anybody is asked; null: ask. `clientId` null: the provider is not offered any more. */
-export function judgeUnasked(row: LeasedState, clientId: string | null, now: Date, chance: number): RefreshVerdict | null {
+export function judgeUnasked(
+  row: LeasedState,
+  clientId: string | null,
+  now: Date,
+  chance: number,
+): RefreshVerdict | null {
   if (!row.isUserActive) return { kind: 'handed_back', dueAt: seconds(now, 3_600) }
   if (clientId === null) return { kind: 'handed_back', dueAt: seconds(now, circuitOpenSeconds) }
   // Made under another client: no refresh can succeed, and asking would count against our own circuit.
   if (row.clientId !== clientId) return { kind: 'dead', error: 'client_changed' }
   if (!row.hasRefreshToken) return { kind: 'dead', error: 'no_refresh_token' }
-  if (row.refreshTokenExpiresAt !== null && row.refreshTokenExpiresAt <= now) return { kind: 'dead', error: 'refresh_token_expired' }
-  if (row.heldUntil !== null && row.heldUntil > now) return { kind: 'handed_back', dueAt: seconds(row.heldUntil, 30 * chance) }
+  if (row.refreshTokenExpiresAt !== null && row.refreshTokenExpiresAt <= now)
+    return { kind: 'dead', error: 'refresh_token_expired' }
+  if (row.heldUntil !== null && row.heldUntil > now)
+    return { kind: 'handed_back', dueAt: seconds(row.heldUntil, 30 * chance) }
   return null
 }

@@ -59,7 +59,10 @@ export const claimDueTokens = statement<{ until: Date; limit: number }, { readon
   RETURNING oauth_token_id AS "id"`,
 )
 
-export const leaseClaimedTokens = statement<{ ids: readonly string[]; claimedUntil: Date; leaseId: string }, LeasedToken>(
+export const leaseClaimedTokens = statement<
+  { ids: readonly string[]; claimedUntil: Date; leaseId: string },
+  LeasedToken
+>(
   'refresh-lease',
   sql`UPDATE oauth_tokens t SET lease_id = ${param('leaseId', 'uuid')}, lease_until_utc = now() + ${leaseInterval}
   FROM user_mail_accounts a

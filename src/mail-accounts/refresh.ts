@@ -2,13 +2,21 @@
 // provider calls outside any transaction, five at a time, answers written 25 at a time behind lease and version.
 
 import type { KeyRing } from '../crypto/seal.ts'
-import { type AuditEvent, type RequestOrigin, auditParams } from '../db/audit.ts'
+import { type AuditEvent, auditParams, type RequestOrigin } from '../db/audit.ts'
 import { type Db, isConflict } from '../db/client.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Provider, ProviderCode } from '../providers/provider.ts'
-import { type RefreshVerdict, answersPerWrite, circuitThreshold, judgeAnswer, judgeUnasked, lanes, leaseReserveSeconds } from './refresh-policy.ts'
 import { type AnswerRow, type LeasedToken, storeAnswers } from './refresh.sql.ts'
+import {
+  answersPerWrite,
+  circuitThreshold,
+  judgeAnswer,
+  judgeUnasked,
+  lanes,
+  leaseReserveSeconds,
+  type RefreshVerdict,
+} from './refresh-policy.ts'
 import { openToken, sealTokens } from './vault.ts'
 
 export interface RefreshDeps {
@@ -43,7 +51,10 @@ export async function refreshLeased(
   deps: RefreshDeps,
   tokens: readonly LeasedToken[],
   lease: Lease,
-  audit: { origin: RequestOrigin; eventsFor: (verdict: RefreshVerdict) => AuditEvent[] } = { origin: noOrigin, eventsFor: () => [] },
+  audit: { origin: RequestOrigin; eventsFor: (verdict: RefreshVerdict) => AuditEvent[] } = {
+    origin: noOrigin,
+    eventsFor: () => [],
+  },
 ): Promise<RefreshOutcome[]> {
   const outcomes: RefreshOutcome[] = []
   const waiting = [...tokens]
@@ -78,7 +89,10 @@ export async function refreshLeased(
   async function write(batch: readonly Answered[]): Promise<void> {
     const params = {
       answers: JSON.stringify(batch.map(({ row }) => row)),
-      ...auditParams(audit.origin, batch.flatMap(({ verdict }) => audit.eventsFor(verdict))),
+      ...auditParams(
+        audit.origin,
+        batch.flatMap(({ verdict }) => audit.eventsFor(verdict)),
+      ),
     }
     const stored = await persist(() => deps.db.all(storeAnswers, params))
     if (stored.some((row) => row.circuitOpened)) deps.log.error('alarm_circuit_open')
@@ -127,7 +141,12 @@ function handBack(deps: RefreshDeps): RefreshVerdict {
   return { kind: 'handed_back', dueAt: deps.clock() }
 }
 
-async function answerRow(deps: RefreshDeps, token: LeasedToken, verdict: RefreshVerdict, lease: Lease): Promise<AnswerRow> {
+async function answerRow(
+  deps: RefreshDeps,
+  token: LeasedToken,
+  verdict: RefreshVerdict,
+  lease: Lease,
+): Promise<AnswerRow> {
   const row = {
     token_id: token.tokenId,
     lease_id: lease.id,

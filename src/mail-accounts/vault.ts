@@ -1,7 +1,7 @@
 // The only place where a mailbox's tokens are sealed and opened. Knows envelopes and their coordinates, nothing of rows.
 
 import * as z from 'zod'
-import { type KeyRing, type Opened, type SealedAs, open, seal } from '../crypto/seal.ts'
+import { type KeyRing, type Opened, open, type SealedAs, seal } from '../crypto/seal.ts'
 
 /** Whose tokens: the owning row and its user, both bound into the envelope. */
 export interface TokenOwner {
@@ -51,6 +51,8 @@ export function refusedGrantSealedAs(erasureId: string): SealedAs {
 /** The token inside an envelope that is to be revoked: a waiting grant's payload holds it as JSON, the others are it. */
 export function tokenToRevoke(place: SealedAs, plaintext: string): string | null {
   if (place.column !== 'one_time_codes.payload_sealed_txt') return plaintext
-  const parsed = z.object({ accessToken: z.string(), refreshToken: z.string().nullable() }).safeParse(JSON.parse(plaintext))
+  const parsed = z
+    .object({ accessToken: z.string(), refreshToken: z.string().nullable() })
+    .safeParse(JSON.parse(plaintext))
   return parsed.success ? (parsed.data.refreshToken ?? parsed.data.accessToken) : null
 }

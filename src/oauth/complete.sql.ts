@@ -146,7 +146,14 @@ export interface RefusedGrantParams {
   readonly refusedDueAt: Date | null
 }
 
-export type WriteParams = CallerParams & PersonParams & MailboxParams & NewSessionParams & HandOffParams & EndingParams & RefusedGrantParams & AuditParams
+export type WriteParams = CallerParams &
+  PersonParams &
+  MailboxParams &
+  NewSessionParams &
+  HandOffParams &
+  EndingParams &
+  RefusedGrantParams &
+  AuditParams
 
 const refusedGrant = (condition: SQL): SQL =>
   eraseGrants(sql`
@@ -158,7 +165,10 @@ const refusedGrant = (condition: SQL): SQL =>
 const isAdminByAddress = sql`(u.email_verified_at_utc IS NOT NULL AND u.email_proof_cd IN ('letter', 'google') AND u.email_address_txt = ANY(${param('adminEmails', 'text[]')}))`
 
 /** One row, or none where a precondition no longer holds; 23505, 23503 and 40P01 mean the same: look and decide again. */
-export const writeCompletion = statement<WriteParams, { readonly userId: string; readonly accountCreatedAt: Date | null; readonly lastSyncedAt: Date | null }>(
+export const writeCompletion = statement<
+  WriteParams,
+  { readonly userId: string; readonly accountCreatedAt: Date | null; readonly lastSyncedAt: Date | null }
+>(
   'oauth-write',
   sql`WITH ${callerCtes},
   tokens_held AS MATERIALIZED (

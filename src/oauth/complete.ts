@@ -13,8 +13,17 @@ import type { Grant, Profile, Provider } from '../providers/provider.ts'
 import { claimFlow, writeWaitingGrant } from './complete.sql.ts'
 import { type Flow, flowCookieSuffix, flowIdOf, flowSeconds, forgetFlow, readFlow } from './flow.ts'
 import { type ReceivedGrant, receive, sealWaiting } from './grant.ts'
-import { type FlowCookie, type StartDeps, findProvider, startConsentRound } from './start.ts'
-import { type Ending, type StoreDeps, admitWaitingGrant, endsNothing, noHandOff, nothingMore, setAsideForConsent, storeGrant } from './store-grant.ts'
+import { type FlowCookie, findProvider, type StartDeps, startConsentRound } from './start.ts'
+import {
+  admitWaitingGrant,
+  type Ending,
+  endsNothing,
+  noHandOff,
+  nothingMore,
+  type StoreDeps,
+  setAsideForConsent,
+  storeGrant,
+} from './store-grant.ts'
 
 export type CompleteDeps = StartDeps & StoreDeps
 
@@ -41,7 +50,11 @@ export interface Completed {
 }
 
 /** Throws 400 `flow_unknown` where no flow is known or it is not this browser's; every later refusal is a location with `error`. */
-export async function completeFlow(deps: CompleteDeps, request: CallbackRequest, origin: RequestOrigin): Promise<Completed> {
+export async function completeFlow(
+  deps: CompleteDeps,
+  request: CallbackRequest,
+  origin: RequestOrigin,
+): Promise<Completed> {
   const provider = findProvider(deps.providers, request.provider)
   const { flow, flowId } = await admitFlow(deps, provider, request)
   const end = (location: string, more: Partial<Completed> = {}): Completed => ({
@@ -55,12 +68,19 @@ export async function completeFlow(deps: CompleteDeps, request: CallbackRequest,
   if (claimed === null) throw new AppError('flow_unknown')
   await forgetFlow(deps.flows, flowId)
 
-  if (request.code === null) return end(refusalLocation(flow, request.error === 'access_denied' ? 'access_denied' : 'provider_refused'))
+  if (request.code === null)
+    return end(refusalLocation(flow, request.error === 'access_denied' ? 'access_denied' : 'provider_refused'))
   const verified = await exchangeAndVerify(provider, flow, request.code)
   if (!('grant' in verified)) {
     const code = refusalOf(verified)
     await recordAudit(deps.db, origin, [
-      { action: 'sign_in.refused', actorUserId: flow.session?.userId ?? null, subjectId: null, outcome: 'refused', event: { provider: provider.code, code: verified.code } },
+      {
+        action: 'sign_in.refused',
+        actorUserId: flow.session?.userId ?? null,
+        subjectId: null,
+        outcome: 'refused',
+        event: { provider: provider.code, code: verified.code },
+      },
     ])
     return end(refusalLocation(flow, code))
   }
@@ -94,21 +114,31 @@ export async function completeFlow(deps: CompleteDeps, request: CallbackRequest,
 }
 
 /** The flow, if it is known, this provider's, and this browser's (and session's). */
-async function admitFlow(deps: CompleteDeps, provider: Provider, request: CallbackRequest): Promise<{ flow: Flow; flowId: string }> {
+async function admitFlow(
+  deps: CompleteDeps,
+  provider: Provider,
+  request: CallbackRequest,
+): Promise<{ flow: Flow; flowId: string }> {
   if (request.state === null || (request.code === null) === (request.error === null)) throw new AppError('flow_unknown')
   const flowId = await flowIdOf(request.state)
   const flow = await readFlow(deps.flows, flowId, deps.clock())
   if (flow === null || flow.provider !== provider.code) throw new AppError('flow_unknown')
-  if (request.issuer !== null && provider.issuer !== null && request.issuer !== provider.issuer) throw new AppError('flow_unknown')
+  if (request.issuer !== null && provider.issuer !== null && request.issuer !== provider.issuer)
+    throw new AppError('flow_unknown')
   if (flow.cookieHash !== null) {
     const shown = request.flowCookie(flowCookieSuffix(flowId))
     if (shown === null || !(await equalText(await sha256(shown), flow.cookieHash))) throw new AppError('flow_unknown')
-    if (flow.session !== null && request.sessionCookie?.sessionId !== flow.session.sessionId) throw new AppError('flow_unknown')
+    if (flow.session !== null && request.sessionCookie?.sessionId !== flow.session.sessionId)
+      throw new AppError('flow_unknown')
   }
   return { flow, flowId }
 }
 
-async function exchangeAndVerify(provider: Provider, flow: Flow, code: string): Promise<{ grant: Grant; profile: Profile } | ProviderFailure> {
+async function exchangeAndVerify(
+  provider: Provider,
+  flow: Flow,
+  code: string,
+): Promise<{ grant: Grant; profile: Profile } | ProviderFailure> {
   const exchanged = await provider.exchange({ code, codeVerifier: flow.codeVerifier })
   if (!exchanged.ok) return exchanged
   const profile = await provider.profile({ grant: exchanged.value, nonce: flow.nonce })
@@ -142,11 +172,23 @@ async function prepareEnding(deps: CompleteDeps, flow: Flow, request: CallbackRe
     if (flow.purpose === 'connect') return { ending: nothingMore, location: destination.path, cookie: null }
     const session = await newCookieSession(deps.clock)
     const shown = request.sessionCookie
-    const ends = { ...endsNothing, endedSessionId: shown?.sessionId ?? null, endedSecretHash: shown?.secretHash ?? null }
-    return { ending: { session: session.params, handOff: noHandOff, ends }, location: destination.path, cookie: session.cookie }
+    const ends = {
+      ...endsNothing,
+      endedSessionId: shown?.sessionId ?? null,
+      endedSecretHash: shown?.secretHash ?? null,
+    }
+    return {
+      ending: { session: session.params, handOff: noHandOff, ends },
+      location: destination.path,
+      cookie: session.cookie,
+    }
   }
   const code = randomToken()
-  const handOff = { handOffId: uuidV7(deps.clock()), handOffHash: await sha256(code), handOffChallenge: flow.codeChallenge }
+  const handOff = {
+    handOffId: uuidV7(deps.clock()),
+    handOffHash: await sha256(code),
+    handOffChallenge: flow.codeChallenge,
+  }
   return { ending: { ...nothingMore, handOff }, location: withQuery(destination.url, 'state', code), cookie: null }
 }
 

@@ -2,7 +2,7 @@
 // tokens. Lives in memory, or sealed while it waits for its session.
 
 import * as z from 'zod'
-import { type KeyRing, formatSealedAs, open, seal } from '../crypto/seal.ts'
+import { formatSealedAs, type KeyRing, open, seal } from '../crypto/seal.ts'
 import { refusedGrantSealedAs, waitingGrantSealedAs } from '../mail-accounts/vault.ts'
 import type { Grant, Profile, Provider } from '../providers/provider.ts'
 
@@ -54,17 +54,31 @@ export function opensMail(provider: Provider, grant: ReceivedGrant): boolean {
 }
 
 /** The token that revokes the grant, sealed for `erasures`. */
-export async function sealForRevocation(ring: KeyRing, grant: ReceivedGrant, rowId: string): Promise<{ sealed: string; sealedAs: string }> {
+export async function sealForRevocation(
+  ring: KeyRing,
+  grant: ReceivedGrant,
+  rowId: string,
+): Promise<{ sealed: string; sealedAs: string }> {
   const as = refusedGrantSealedAs(rowId)
   return { sealed: await seal(ring, grant.refreshToken ?? grant.accessToken, as), sealedAs: formatSealedAs(as) }
 }
 
-export function sealWaiting(ring: KeyRing, grant: ReceivedGrant, oneTimeCodeId: string, userId: string): Promise<string> {
+export function sealWaiting(
+  ring: KeyRing,
+  grant: ReceivedGrant,
+  oneTimeCodeId: string,
+  userId: string,
+): Promise<string> {
   return seal(ring, JSON.stringify(grant), waitingGrantSealedAs(oneTimeCodeId, userId))
 }
 
 /** Null where the seal does not open. */
-export async function openWaiting(ring: KeyRing, envelope: string, oneTimeCodeId: string, userId: string): Promise<ReceivedGrant | null> {
+export async function openWaiting(
+  ring: KeyRing,
+  envelope: string,
+  oneTimeCodeId: string,
+  userId: string,
+): Promise<ReceivedGrant | null> {
   const opened = await open(ring, envelope, waitingGrantSealedAs(oneTimeCodeId, userId))
   if (!opened.ok) return null
   const parsed = received.safeParse(JSON.parse(opened.plaintext))

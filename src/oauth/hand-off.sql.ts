@@ -3,7 +3,7 @@
 import { sql } from 'drizzle-orm'
 import { type NewSessionParams, sessionCtes } from '../auth/new-session.sql.ts'
 import { stepUpMinutes } from '../auth/session-figures.ts'
-import { type OriginParams, auditRow } from '../db/audit.ts'
+import { auditRow, type OriginParams } from '../db/audit.ts'
 import { type CallerParams, callerCtes, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
 import { type LookRow, lookColumns, lookJoins } from './complete.sql.ts'

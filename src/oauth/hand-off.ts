@@ -1,17 +1,17 @@
 // POST /auth/token: the front end's end of a flow. The code is a fresh secret, hashed at rest, 60 seconds, single use;
 // knowing the provider's state gains nothing.
 
-import { type TokenIssuer, type TokenPair, issueTokenPair, newTokenSession } from '../auth/sessions.ts'
+import { issueTokenPair, newTokenSession, type TokenIssuer, type TokenPair } from '../auth/sessions.ts'
 import { sha256 } from '../crypto/hash.ts'
 import type { RequestOrigin } from '../db/audit.ts'
 import { type CallerClaim, callerParams } from '../db/caller.ts'
 import { AppError } from '../errors.ts'
 import type { MailAccount } from '../mail-accounts/list.ts'
 import type { Provider, ProviderCode } from '../providers/provider.ts'
-import { redeemHandOff } from './hand-off.sql.ts'
 import { openWaiting } from './grant.ts'
+import { redeemHandOff } from './hand-off.sql.ts'
 import { findProvider } from './start.ts'
-import { type StoreDeps, endsNothing, nothingMore, storeGrant } from './store-grant.ts'
+import { endsNothing, nothingMore, type StoreDeps, storeGrant } from './store-grant.ts'
 
 export interface HandOffDeps extends StoreDeps, TokenIssuer {
   readonly providers: ReadonlyMap<ProviderCode, Provider>
@@ -45,7 +45,11 @@ export async function redeemHandOffCode(
   if (row.verdict === 'sign_in') {
     // Disabled, deleted or locked out of all sessions since: no session by any way.
     if (row.begunSessionId === null) throw new AppError('invalid_grant')
-    const pair = await issueTokenPair(deps, { userId: row.userId, sessionId: row.begunSessionId, refreshToken: session.refreshToken })
+    const pair = await issueTokenPair(deps, {
+      userId: row.userId,
+      sessionId: row.begunSessionId,
+      refreshToken: session.refreshToken,
+    })
     return { kind: 'session', pair }
   }
   if (row.payload === null || row.codeSessionId === null) throw new AppError('invalid_grant')

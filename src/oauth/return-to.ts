@@ -11,7 +11,9 @@ export interface ReturnSettings {
   readonly returnUrls: readonly string[]
 }
 
-export type Destination = { readonly kind: 'own'; readonly path: string } | { readonly kind: 'hand_off'; readonly url: string }
+export type Destination =
+  | { readonly kind: 'own'; readonly path: string }
+  | { readonly kind: 'hand_off'; readonly url: string }
 
 /** Where our own pages go on after signing in. */
 export const homeAfterSignIn = '/mailboxes'
@@ -39,7 +41,8 @@ export function resolveReturn(
   const mayEndHere = entry === 'login'
   const mayHandOff = entry === 'start' || purpose === 'sign_in'
   if (returnTo === null) {
-    if (mayHandOff && settings.frontendCallbackUrl !== null) return { kind: 'hand_off', url: settings.frontendCallbackUrl }
+    if (mayHandOff && settings.frontendCallbackUrl !== null)
+      return { kind: 'hand_off', url: settings.frontendCallbackUrl }
     if (mayEndHere) return { kind: 'own', path: homeAfterSignIn }
   } else {
     if (mayEndHere && isOwnPage(settings.appUrl, returnTo)) return { kind: 'own', path: returnTo }

@@ -8,7 +8,7 @@ import type { Db } from '../db/client.ts'
 import { AppError } from '../errors.ts'
 import { newCodeVerifier, newState } from '../providers/oauth2.ts'
 import type { Provider, ProviderCode, ScopeSet } from '../providers/provider.ts'
-import { type Flow, type FlowStore, type Purpose, flowCookieSuffix, flowIdOf, flowSeconds, saveFlow } from './flow.ts'
+import { type Flow, type FlowStore, flowCookieSuffix, flowIdOf, flowSeconds, type Purpose, saveFlow } from './flow.ts'
 import { type Destination, type ReturnSettings, resolveReturn } from './return-to.ts'
 import { lookBeforeConnect } from './start.sql.ts'
 
@@ -46,10 +46,20 @@ export interface FlowCookie {
 }
 
 /** Throws 404 `provider_unknown`, 400 `invalid_return_to`, 422. */
-export async function startSignIn(deps: StartDeps, request: StartRequest & { readonly provider: string }): Promise<StartedFlow> {
+export async function startSignIn(
+  deps: StartDeps,
+  request: StartRequest & { readonly provider: string },
+): Promise<StartedFlow> {
   const provider = findProvider(deps.providers, request.provider)
   const rest = prepare(deps, provider, request, 'sign_in')
-  return begin(deps, provider, { ...rest, purpose: 'sign_in', session: null, expected: null, loginHint: null, prompt: null })
+  return begin(deps, provider, {
+    ...rest,
+    purpose: 'sign_in',
+    session: null,
+    expected: null,
+    loginHint: null,
+    prompt: null,
+  })
 }
 
 /**
@@ -59,7 +69,11 @@ export async function startSignIn(deps: StartDeps, request: StartRequest & { rea
 export async function startConnect(
   deps: StartDeps,
   claim: CallerClaim,
-  request: StartRequest & ({ readonly provider: string; readonly mailAccountId: null } | { readonly provider: string | null; readonly mailAccountId: string }),
+  request: StartRequest &
+    (
+      | { readonly provider: string; readonly mailAccountId: null }
+      | { readonly provider: string | null; readonly mailAccountId: string }
+    ),
 ): Promise<StartedFlow> {
   if (claim.kind === 'key') throw new AppError('forbidden')
   const row = await deps.db.first(lookBeforeConnect, { ...callerParams(claim), accountId: request.mailAccountId })
@@ -87,9 +101,19 @@ export async function startConnect(
  * The second round of a flow whose grant had no refresh token: the consent screen, once. Binding, destination and
  * session are carried over; state, verifier and nonce are new.
  */
-export function startConsentRound(deps: Omit<StartDeps, 'db'>, provider: Provider, flow: Flow, email: string | null): Promise<StartedFlow> {
+export function startConsentRound(
+  deps: Omit<StartDeps, 'db'>,
+  provider: Provider,
+  flow: Flow,
+  email: string | null,
+): Promise<StartedFlow> {
   const { entry, scopes, destination, codeChallenge, purpose, session, expected } = flow
-  return begin(deps, provider, { entry, scopes, destination, codeChallenge, purpose, session, expected, loginHint: email, prompt: 'consent' }, 2)
+  return begin(
+    deps,
+    provider,
+    { entry, scopes, destination, codeChallenge, purpose, session, expected, loginHint: email, prompt: 'consent' },
+    2,
+  )
 }
 
 interface FlowPlan {
@@ -127,7 +151,12 @@ export function findProvider(providers: ReadonlyMap<ProviderCode, Provider>, cod
   return provider
 }
 
-async function begin(deps: Omit<StartDeps, 'db'>, provider: Provider, plan: FlowPlan, round: 1 | 2 = 1): Promise<StartedFlow> {
+async function begin(
+  deps: Omit<StartDeps, 'db'>,
+  provider: Provider,
+  plan: FlowPlan,
+  round: 1 | 2 = 1,
+): Promise<StartedFlow> {
   const { prompt, ...kept } = plan
   const state = newState()
   const codeVerifier = newCodeVerifier()
@@ -144,7 +173,14 @@ async function begin(deps: Omit<StartDeps, 'db'>, provider: Provider, plan: Flow
     round,
     expiresAt: deps.clock().getTime() + flowSeconds * 1_000,
   })
-  const url = provider.authorizationUrl({ state, codeVerifier, nonce, scopes: plan.scopes, prompt, loginHint: plan.loginHint })
+  const url = provider.authorizationUrl({
+    state,
+    codeVerifier,
+    nonce,
+    scopes: plan.scopes,
+    prompt,
+    loginHint: plan.loginHint,
+  })
   return {
     url: url.href,
     state,

@@ -1,11 +1,11 @@
 // Look, decide, write: what becomes of a verified grant. The decision is pure (auth/link-decision); the write holds its
 // preconditions, and where one no longer holds all three run again, three times at most.
 
-import { type ConnectDecision, type SignInDecision, decideConnect, decideSignIn } from '../auth/link-decision.ts'
+import { type ConnectDecision, decideConnect, decideSignIn, type SignInDecision } from '../auth/link-decision.ts'
 import { type NewSessionParams, noSession } from '../auth/new-session.sql.ts'
-import type { KeyRing } from '../crypto/seal.ts'
 import { uuidV7 } from '../crypto/random.ts'
-import { type AuditEvent, type RequestOrigin, auditParams } from '../db/audit.ts'
+import type { KeyRing } from '../crypto/seal.ts'
+import { type AuditEvent, auditParams, type RequestOrigin } from '../db/audit.ts'
 import { type CallerClaim, callerParams } from '../db/caller.ts'
 import { type Db, isConflict } from '../db/client.ts'
 import { AppError, type ErrorCode } from '../errors.ts'
@@ -17,14 +17,14 @@ import {
   type EndingParams,
   type HandOffParams,
   type LookRow,
+  lookBeforeWrite,
   type MailboxParams,
   type PersonParams,
   type RefusedGrantParams,
-  lookBeforeWrite,
   writeCompletion,
   writeRefusal,
 } from './complete.sql.ts'
-import { type ReceivedGrant, opensMail, sealForRevocation } from './grant.ts'
+import { opensMail, type ReceivedGrant, sealForRevocation } from './grant.ts'
 
 export interface StoreDeps {
   readonly db: Db
@@ -55,7 +55,11 @@ export interface StoreRequest {
   readonly provider: Provider
   readonly grant: ReceivedGrant
   /** Connecting flows: the session that must be the flow's, and live. */
-  readonly connecting: { readonly claim: CallerClaim | null; readonly sessionId: string; readonly userId: string } | null
+  readonly connecting: {
+    readonly claim: CallerClaim | null
+    readonly sessionId: string
+    readonly userId: string
+  } | null
   /** False in the second round: take what there is. */
   readonly mayAskConsent: boolean
   readonly ending: Ending
@@ -80,7 +84,11 @@ export async function storeGrant(deps: StoreDeps, request: StoreRequest): Promis
     const plan = decide(deps, request, look)
     if (plan.kind === 'refused') {
       const { waitingId } = request.ending.ends
-      await refuseGrant(deps, { grant, provider, actorUserId: connecting?.userId ?? null, origin: request.origin, waitingId }, plan.code)
+      await refuseGrant(
+        deps,
+        { grant, provider, actorUserId: connecting?.userId ?? null, origin: request.origin, waitingId },
+        plan.code,
+      )
       return plan
     }
     const keepsMailbox = grant.wants === 'mail' && plan.connectsMailbox
@@ -99,7 +107,12 @@ export async function storeGrant(deps: StoreDeps, request: StoreRequest): Promis
         ...request.ending.ends,
         ...auditParams(request.origin, events),
       })
-      if (row !== null) return { kind: 'stored', userId: row.userId, account: describeMailbox(provider, grant, mailbox, row, deps.clock()) }
+      if (row !== null)
+        return {
+          kind: 'stored',
+          userId: row.userId,
+          account: describeMailbox(provider, grant, mailbox, row, deps.clock()),
+        }
     } catch (thrown) {
       if (!isConflict(thrown)) throw thrown
     }
@@ -118,15 +131,29 @@ export async function admitWaitingGrant(
 ): Promise<{ kind: 'admitted' } | Exclude<Stored, { kind: 'stored' }>> {
   const { grant, provider, ownerUserId, origin } = request
   const { subject } = grant
-  const look = await deps.db.first(lookBeforeWrite, { ...callerParams(null), provider: grant.provider, subject, email: null, ownerUserId })
+  const look = await deps.db.first(lookBeforeWrite, {
+    ...callerParams(null),
+    provider: grant.provider,
+    subject,
+    email: null,
+    ownerUserId,
+  })
   if (look === null) throw new Error('the look answers one row')
-  const identityHolder = look.identityUserId === null ? null : { userId: look.identityUserId, isActive: look.identityIsActive }
-  const decision = decideConnect({ callerUserId: ownerUserId, identityHolder, expectedSubject: grant.expectedSubject, subject, wants: grant.wants })
+  const identityHolder =
+    look.identityUserId === null ? null : { userId: look.identityUserId, isActive: look.identityIsActive }
+  const decision = decideConnect({
+    callerUserId: ownerUserId,
+    identityHolder,
+    expectedSubject: grant.expectedSubject,
+    subject,
+    wants: grant.wants,
+  })
   if (decision.kind === 'refused') {
     await refuseGrant(deps, { grant, provider, actorUserId: ownerUserId, origin, waitingId: null }, decision.code)
     return decision
   }
-  if (decision.kind === 'connect_mailbox' && request.mayAskConsent && needsConsent(provider, grant, look)) return { kind: 'consent_needed' }
+  if (decision.kind === 'connect_mailbox' && request.mayAskConsent && needsConsent(provider, grant, look))
+    return { kind: 'consent_needed' }
   return { kind: 'admitted' }
 }
 
@@ -135,12 +162,18 @@ function needsConsent(provider: Provider, grant: ReceivedGrant, look: LookRow): 
 }
 
 type Plan =
-  | { readonly kind: 'write'; readonly person: PersonParams; readonly connectsMailbox: boolean; readonly decision: SignInDecision | ConnectDecision }
+  | {
+      readonly kind: 'write'
+      readonly person: PersonParams
+      readonly connectsMailbox: boolean
+      readonly decision: SignInDecision | ConnectDecision
+    }
   | { readonly kind: 'refused'; readonly code: ErrorCode }
 
 function decide(deps: StoreDeps, request: StoreRequest, look: LookRow): Plan {
   const { grant, connecting } = request
-  const identityHolder = look.identityUserId === null ? null : { userId: look.identityUserId, isActive: look.identityIsActive }
+  const identityHolder =
+    look.identityUserId === null ? null : { userId: look.identityUserId, isActive: look.identityIsActive }
   const person = {
     rowVersion: null,
     credentialVersion: 1,
@@ -154,7 +187,8 @@ function decide(deps: StoreDeps, request: StoreRequest, look: LookRow): Plan {
   }
   if (connecting !== null) {
     // The session that began it is gone, or is not the one that came back.
-    if (look.callerSessionId !== connecting.sessionId || look.callerUserId !== connecting.userId) return { kind: 'refused', code: 'session_expired' }
+    if (look.callerSessionId !== connecting.sessionId || look.callerUserId !== connecting.userId)
+      return { kind: 'refused', code: 'session_expired' }
     const decision = decideConnect({
       callerUserId: connecting.userId,
       identityHolder,
@@ -177,7 +211,11 @@ function decide(deps: StoreDeps, request: StoreRequest, look: LookRow): Plan {
     addressHolder:
       look.addressUserId === null
         ? null
-        : { userId: look.addressUserId, isActive: look.addressIsActive, hasIdentityOfProvider: look.addressHasIdentity },
+        : {
+            userId: look.addressUserId,
+            isActive: look.addressIsActive,
+            hasIdentityOfProvider: look.addressHasIdentity,
+          },
   })
   switch (decision.kind) {
     case 'refused':
@@ -309,13 +347,20 @@ function describe(request: StoreRequest, plan: Plan & { kind: 'write' }, mailbox
   const base = { actorUserId: person.userId, outcome: 'success' } as const
   const provider = request.grant.provider
   const events: AuditEvent[] = []
-  if (person.mode === 'new_user') events.push({ ...base, action: 'user.created', subjectId: person.userId, event: { provider } })
+  if (person.mode === 'new_user')
+    events.push({ ...base, action: 'user.created', subjectId: person.userId, event: { provider } })
   if (person.addsIdentity && person.mode !== 'new_user') {
     events.push({ ...base, action: 'identity.linked', subjectId: person.userId, event: { provider } })
   }
-  if (mailbox.accountId !== null) events.push({ ...base, action: 'mail_account.connected', subjectId: mailbox.accountId, event: { provider } })
+  if (mailbox.accountId !== null)
+    events.push({ ...base, action: 'mail_account.connected', subjectId: mailbox.accountId, event: { provider } })
   if (request.ending.session.newSessionId !== null) {
-    events.push({ ...base, action: 'session.created', subjectId: request.ending.session.newSessionId, event: { provider } })
+    events.push({
+      ...base,
+      action: 'session.created',
+      subjectId: request.ending.session.newSessionId,
+      event: { provider },
+    })
   }
   return events
 }
@@ -324,20 +369,36 @@ const nothingRefused: RefusedGrantParams = { refusedGrant: null, refusedAs: null
 
 async function refusedGrant(deps: StoreDeps, grant: ReceivedGrant, delaySeconds: number): Promise<RefusedGrantParams> {
   const { sealed, sealedAs } = await sealForRevocation(deps.keyRing, grant, uuidV7(deps.clock()))
-  return { refusedGrant: sealed, refusedAs: sealedAs, refusedDueAt: new Date(deps.clock().getTime() + delaySeconds * 1_000) }
+  return {
+    refusedGrant: sealed,
+    refusedAs: sealedAs,
+    refusedDueAt: new Date(deps.clock().getTime() + delaySeconds * 1_000),
+  }
 }
 
 /** Records a refusal and sends the grant, if it opens mail, to be revoked; within a cron tick unless another lives. */
 async function refuseGrant(
   deps: StoreDeps,
-  refused: { grant: ReceivedGrant; provider: Provider; actorUserId: string | null; origin: RequestOrigin; waitingId: string | null },
+  refused: {
+    grant: ReceivedGrant
+    provider: Provider
+    actorUserId: string | null
+    origin: RequestOrigin
+    waitingId: string | null
+  },
   code: ErrorCode,
 ): Promise<void> {
   const { grant, provider, actorUserId, origin, waitingId } = refused
   await deps.db.all(writeRefusal, {
     ...(opensMail(provider, grant) ? await refusedGrant(deps, grant, 0) : nothingRefused),
     ...auditParams(origin, [
-      { action: 'sign_in.refused', actorUserId, subjectId: null, outcome: 'refused', event: { provider: grant.provider, code } },
+      {
+        action: 'sign_in.refused',
+        actorUserId,
+        subjectId: null,
+        outcome: 'refused',
+        event: { provider: grant.provider, code },
+      },
     ]),
     provider: grant.provider,
     subject: grant.subject,
@@ -346,7 +407,12 @@ async function refuseGrant(
 }
 
 /** The grant of a first round whose consent screen is still to come: revoked if nobody completes it in time. */
-export async function setAsideForConsent(deps: StoreDeps, grant: ReceivedGrant, delaySeconds: number, origin: RequestOrigin): Promise<void> {
+export async function setAsideForConsent(
+  deps: StoreDeps,
+  grant: ReceivedGrant,
+  delaySeconds: number,
+  origin: RequestOrigin,
+): Promise<void> {
   await deps.db.all(writeRefusal, {
     ...(await refusedGrant(deps, grant, delaySeconds)),
     ...auditParams(origin, []),

@@ -1,7 +1,7 @@
 // Is it alive, is it ready, and what of the database. Answers hold no host, no connection string, no version of ours.
 
-import type { Db } from '../db/client.ts'
 import type { KeyRing } from '../crypto/seal.ts'
+import type { Db } from '../db/client.ts'
 import { countSealed, readDatabase } from './health.sql.ts'
 
 export interface DatabaseHealth {

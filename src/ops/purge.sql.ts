@@ -47,7 +47,12 @@ const purge = (name: string, table: string, key: string, condition: SQL) =>
   )
 
 export const purges = [
-  purge('one-time-codes', 'one_time_codes', 'one_time_code_id', sql`expires_at_utc < now() - interval '1 minute' AND (payload_sealed_txt IS NULL OR provider_subject_txt IS NULL)`),
+  purge(
+    'one-time-codes',
+    'one_time_codes',
+    'one_time_code_id',
+    sql`expires_at_utc < now() - interval '1 minute' AND (payload_sealed_txt IS NULL OR provider_subject_txt IS NULL)`,
+  ),
   // A spent token is kept while its reuse would tell of a theft: as long as it could have lived.
   purge('refresh-tokens', 'refresh_tokens', 'token_hash_txt', sql`expires_at_utc < now() - interval '1 day'`),
   purge('sessions', 'sessions', 'session_id', sql`last_seen_at_utc < now() - interval '31 days'`),
@@ -69,4 +74,9 @@ export const blankOldOrigins = statement<Limit, Purged>(
 )
 
 /** Mailboxes that outlived their user: gone, once nothing of theirs is left to empty. */
-export const purgeOrphanedMailboxes = purge('orphaned-mailboxes', 'user_mail_accounts', 'user_mail_account_id', sql`user_id IS NULL`)
+export const purgeOrphanedMailboxes = purge(
+  'orphaned-mailboxes',
+  'user_mail_accounts',
+  'user_mail_account_id',
+  sql`user_id IS NULL`,
+)

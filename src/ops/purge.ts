@@ -13,6 +13,7 @@ export async function purgeAbandonedGrants(db: Db): Promise<number> {
 /** Everything else that ages by hours or days. Resolves with the number of rows. */
 export async function purgeExpired(db: Db): Promise<number> {
   let count = 0
-  for (const query of [...purges, purgeOrphanedMailboxes, blankOldOrigins]) count += (await db.first(query, { limit: batch }))?.count ?? 0
+  for (const query of [...purges, purgeOrphanedMailboxes, blankOldOrigins])
+    count += (await db.first(query, { limit: batch }))?.count ?? 0
   return count
 }

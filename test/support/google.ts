@@ -58,6 +58,9 @@ export interface GoogleCalls {
     status: number | null
     form?: Record<string, string>
     basic: boolean
+    grant_type: string | null
+    has_code_verifier: boolean
+    redirect_uri: string | null
   }[]
   max_parallel: Record<string, number>
 }

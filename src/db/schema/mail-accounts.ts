@@ -67,9 +67,7 @@ export const oauthTokens = pgTable(
   (t) => [
     index('oauth_tokens_due_ix').on(t.refreshDueAt).where(sql`${t.refreshDueAt} IS NOT NULL`),
     // Which sealing key a row needs: the second part of the envelope `gp1.<key id>.<body>`.
-    index('oauth_tokens_sealing_key_ix').on(
-      sql`(split_part(coalesce(${t.refreshToken}, ${t.accessToken}), '.', 2))`,
-    ),
+    index('oauth_tokens_sealing_key_ix').on(sql`(split_part(coalesce(${t.refreshToken}, ${t.accessToken}), '.', 2))`),
   ],
 )
 

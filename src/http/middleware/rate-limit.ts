@@ -43,7 +43,8 @@ export function networkOf(address: string): string {
   const [head = '', tail] = compact.split('::')
   const before = head === '' ? [] : head.split(':')
   const after = tail === undefined || tail === '' ? [] : tail.split(':')
-  const groups = tail === undefined ? before : [...before, ...Array<string>(8 - before.length - after.length).fill('0'), ...after]
+  const groups =
+    tail === undefined ? before : [...before, ...Array<string>(8 - before.length - after.length).fill('0'), ...after]
   const isMapped = groups.slice(0, 5).every((group) => group === '0') && groups[5] === 'ffff'
   return isMapped ? groups.join(':') : `${groups.slice(0, 4).join(':')}::/64`
 }

@@ -5,5 +5,10 @@ import type { AppContext } from '../context.ts'
 
 export function refusalPage(c: AppContext, error: AppError): Response | Promise<Response> {
   const { title, detail } = refusals[error.code]
-  return c.html(<p>{title}: {detail}</p>, error.status)
+  return c.html(
+    <p>
+      {title}: {detail}
+    </p>,
+    error.status,
+  )
 }

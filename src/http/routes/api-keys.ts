@@ -1,10 +1,10 @@
 // /api-keys: service keys, for admins. The key itself is in the answer to its creation and nowhere else.
 
 import * as z from 'zod'
-import { createServiceKey, listKeys, permissions, revokeServiceKey } from '../../auth/service-keys.ts'
 import type { ServiceKey } from '../../auth/service-keys.sql.ts'
+import { createServiceKey, listKeys, permissions, revokeServiceKey } from '../../auth/service-keys.ts'
 import { originOf } from '../context.ts'
-import { type Resource, claimed, declare } from '../openapi.ts'
+import { claimed, declare, type Resource } from '../openapi.ts'
 import { iso, listOf, pageQuery, presentList, readCursor, time, uuid } from './shapes.ts'
 
 const keySchema = z.object({

@@ -2,7 +2,7 @@
 
 import type { Hono } from 'hono'
 import type { AppContext, AppEnv } from '../context.ts'
-import { type Resource, buildDocument } from '../openapi.ts'
+import { buildDocument, type Resource } from '../openapi.ts'
 import { redocPage, swaggerPage } from '../pages/document-viewers.tsx'
 
 /** The version of the contract, not of the code. */
@@ -13,8 +13,14 @@ export function mountDocuments(app: Hono<AppEnv>, resources: readonly Resource[]
   let document: string | null = null
   app.get('/openapi.json', (c) => {
     const { settings, appUrl } = c.env.deps
-    document ??= JSON.stringify(buildDocument(resources, { title: settings.appName, version: contractVersion, serverUrl: appUrl }))
-    return c.body(document, 200, { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'public, max-age=300', 'Access-Control-Allow-Origin': '*' })
+    document ??= JSON.stringify(
+      buildDocument(resources, { title: settings.appName, version: contractVersion, serverUrl: appUrl }),
+    )
+    return c.body(document, 200, {
+      'Content-Type': 'application/json; charset=utf-8',
+      'Cache-Control': 'public, max-age=300',
+      'Access-Control-Allow-Origin': '*',
+    })
   })
   app.get('/docs', (c) => swaggerPage(c))
   app.get('/redoc', (c) => redocPage(c))
@@ -35,7 +41,10 @@ async function serveAsset(c: AppContext): Promise<Response> {
     await found.body?.cancel()
     return c.notFound()
   }
-  const headers = new Headers({ 'Content-Type': found.headers.get('Content-Type') ?? 'application/octet-stream', 'Cache-Control': 'public, max-age=3600' })
+  const headers = new Headers({
+    'Content-Type': found.headers.get('Content-Type') ?? 'application/octet-stream',
+    'Cache-Control': 'public, max-age=3600',
+  })
   const etag = found.headers.get('ETag')
   if (etag !== null) headers.set('ETag', etag)
   return new Response(found.body, { status: 200, headers })

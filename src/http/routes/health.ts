@@ -2,11 +2,15 @@
 
 import * as z from 'zod'
 import { checkDatabase, checkReadiness } from '../../ops/health.ts'
-import { type Resource, declare } from '../openapi.ts'
+import { declare, type Resource } from '../openapi.ts'
 
 const databaseSchema = z.object({ status: z.enum(['up', 'down']), migrated: z.boolean(), latency_ms: z.number() })
 
-const presentDatabase = (health: { isUp: boolean; isMigrated: boolean; latencyMs: number }): z.output<typeof databaseSchema> => ({
+const presentDatabase = (health: {
+  isUp: boolean
+  isMigrated: boolean
+  latencyMs: number
+}): z.output<typeof databaseSchema> => ({
   status: health.isUp ? 'up' : 'down',
   migrated: health.isMigrated,
   latency_ms: health.latencyMs,
@@ -55,7 +59,12 @@ export function declareHealth(root: Resource): void {
         const body: z.output<typeof readinessSchema> = {
           status: readiness.isReady ? 'ready' : 'not_ready',
           database: presentDatabase(readiness.database),
-          sealing_keys: readiness.sealingKeys.map((key) => ({ id: key.keyId, rows: key.rows, first: key.isFirst, known: key.isKnown })),
+          sealing_keys: readiness.sealingKeys.map((key) => ({
+            id: key.keyId,
+            rows: key.rows,
+            first: key.isFirst,
+            known: key.isKnown,
+          })),
         }
         return c.json(body, readiness.isReady ? 200 : 503)
       },
@@ -71,7 +80,10 @@ export function declareHealth(root: Resource): void {
       summary: 'The database answers',
       tag: 'Health',
       audience: 'anyone',
-      answers: { 200: { description: 'Up', schema: databaseSchema }, 503: { description: 'Down', schema: databaseSchema } },
+      answers: {
+        200: { description: 'Up', schema: databaseSchema },
+        503: { description: 'Down', schema: databaseSchema },
+      },
     },
     async (c) => {
       const health = await checkDatabase(c.env.deps.probeDb, c.env.deps.clock)

@@ -3,12 +3,12 @@
 import * as z from 'zod'
 import { defaultMinTtlSeconds, maxMinTtlSeconds, vendAccessToken } from '../../mail-accounts/access-token.ts'
 import { disconnectMailAccount } from '../../mail-accounts/disconnect.ts'
-import { type MailAccount, listMailAccounts, readMailAccount } from '../../mail-accounts/list.ts'
+import { listMailAccounts, type MailAccount, readMailAccount } from '../../mail-accounts/list.ts'
 import { startConnect } from '../../oauth/start.ts'
 import { type AppContext, originOf } from '../context.ts'
-import { type Input, type Resource, claimed, declare } from '../openapi.ts'
+import { claimed, declare, type Input, type Resource } from '../openapi.ts'
 import { sendErasure } from '../send-erasure.ts'
-import { presentStarted, startQuery, startedSchema } from './oauth.ts'
+import { presentStarted, startedSchema, startQuery } from './oauth.ts'
 import { iso, listOf, pageQuery, presentList, readCursor, time, uuid } from './shapes.ts'
 
 export const mailAccountSchema = z.object({
@@ -38,7 +38,11 @@ export function presentMailAccount(account: MailAccount): z.output<typeof mailAc
 }
 
 const historySchema = z.array(
-  z.object({ at: time, outcome: z.enum(['refreshed', 'dead', 'retry', 'misconfigured']), error: z.string().nullable() }),
+  z.object({
+    at: time,
+    outcome: z.enum(['refreshed', 'dead', 'retry', 'misconfigured']),
+    error: z.string().nullable(),
+  }),
 )
 
 const forUser = { user_id: uuid.optional().describe('For service keys: on whose behalf') }
@@ -51,7 +55,12 @@ const listContract = {
   tag: 'Mail accounts',
   audience: 'person_or_key',
   query: listQuery,
-  answers: { 200: { description: 'Newest first; disconnected ones too, so that they can be reconnected', schema: listOf(mailAccountSchema) } },
+  answers: {
+    200: {
+      description: 'Newest first; disconnected ones too, so that they can be reconnected',
+      schema: listOf(mailAccountSchema),
+    },
+  },
   errors: ['forbidden', 'not_found'],
 } as const
 
@@ -80,7 +89,9 @@ export function declareMailAccounts(accounts: Resource): void {
       audience: 'person_or_key',
       params: idParam,
       query: z.strictObject(forUser),
-      answers: { 200: { description: 'The mailbox', schema: mailAccountSchema.extend({ refresh_history: historySchema }) } },
+      answers: {
+        200: { description: 'The mailbox', schema: mailAccountSchema.extend({ refresh_history: historySchema }) },
+      },
       errors: ['forbidden', 'not_found'],
     },
     async (c, input) => {
@@ -127,7 +138,8 @@ export function declareMailAccounts(accounts: Resource): void {
       path: '/{id}',
       operationId: 'disconnectMailAccount',
       summary: 'Disconnect a mailbox',
-      description: 'Erases its secrets at once and revokes the grant at the provider, when it was the last. Its synced mail is hidden at once and deleted within a day, unless kept.',
+      description:
+        'Erases its secrets at once and revokes the grant at the provider, when it was the last. Its synced mail is hidden at once and deleted within a day, unless kept.',
       tag: 'Mail accounts',
       audience: 'person',
       params: idParam,
@@ -149,7 +161,8 @@ export function declareMailAccounts(accounts: Resource): void {
       path: '/{id}/access-token',
       operationId: 'vendAccessToken',
       summary: 'A valid token for this mailbox',
-      description: 'For service keys with `tokens:vend`. Refreshed first if it must be; every hand-out leaves an audit row.',
+      description:
+        'For service keys with `tokens:vend`. Refreshed first if it must be; every hand-out leaves an audit row.',
       tag: 'Mail accounts',
       audience: 'person_or_key',
       params: idParam,
@@ -171,7 +184,14 @@ export function declareMailAccounts(accounts: Resource): void {
           }),
         },
       },
-      errors: ['forbidden', 'insufficient_scope', 'not_found', 'needs_reauthorization', 'provider_unavailable', 'sealed_token_unreadable'],
+      errors: [
+        'forbidden',
+        'insufficient_scope',
+        'not_found',
+        'needs_reauthorization',
+        'provider_unavailable',
+        'sealed_token_unreadable',
+      ],
     },
     async (c, input) => {
       const { deps } = c.env

@@ -1,20 +1,23 @@
 // /auth/{provider}/… and /oauth/…: the dance with a provider, and /auth/token where a front end picks its end up.
 
-import * as z from 'zod'
 import type { Hono } from 'hono'
+import * as z from 'zod'
 import { AppError } from '../../errors.ts'
 import { type Completed, completeFlow } from '../../oauth/complete.ts'
 import { redeemHandOffCode } from '../../oauth/hand-off.ts'
 import { type StartedFlow, startConnect, startSignIn } from '../../oauth/start.ts'
 import { type AppContext, type AppEnv, originOf } from '../context.ts'
 import { clearFlowCookie, readFlowCookie, sessionCookieClaim, setFlowCookie, setSessionCookie } from '../cookies.ts'
-import { type Input, type Resource, declare } from '../openapi.ts'
+import { declare, type Input, type Resource } from '../openapi.ts'
 import { confirmConnectPage } from '../pages/confirm-connect-page.tsx'
 import { mailAccountSchema, presentMailAccount } from './mail-accounts.ts'
 import { presentPair, tokenPairSchema } from './sessions.ts'
 import { uuid } from './shapes.ts'
 
-const challenge = z.string().regex(/^[A-Za-z0-9_-]{43}$/).describe('S256 challenge (RFC 7636) that binds the hand-off to this front end')
+const challenge = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{43}$/)
+  .describe('S256 challenge (RFC 7636) that binds the hand-off to this front end')
 const providerParam = z.object({ provider: z.string().max(32).describe('`google`') })
 
 export const startQuery = z.object({
@@ -59,20 +62,29 @@ const startContract = {
 } as const
 
 export function declareOauth(auth: Resource, oauth: Resource): void {
-  declare(auth, {
-    ...startContract,
-    path: '/{provider}/start',
-    operationId: 'startFlow',
-    summary: 'Begin a flow from a single-page front end',
-    description: 'The same as login, as JSON and without a cookie. `purpose=connect` needs the Bearer token of the session it belongs to.',
-  }, startForFrontEnd)
+  declare(
+    auth,
+    {
+      ...startContract,
+      path: '/{provider}/start',
+      operationId: 'startFlow',
+      summary: 'Begin a flow from a single-page front end',
+      description:
+        'The same as login, as JSON and without a cookie. `purpose=connect` needs the Bearer token of the session it belongs to.',
+    },
+    startForFrontEnd,
+  )
 
-  declare(oauth, {
-    ...startContract,
-    path: '/{provider}/initiate',
-    operationId: 'initiateFlow',
-    summary: 'Begin a flow (REST name of start)',
-  }, startForFrontEnd)
+  declare(
+    oauth,
+    {
+      ...startContract,
+      path: '/{provider}/initiate',
+      operationId: 'initiateFlow',
+      summary: 'Begin a flow (REST name of start)',
+    },
+    startForFrontEnd,
+  )
 
   declare(
     oauth,
@@ -86,12 +98,19 @@ export function declareOauth(auth: Resource, oauth: Resource): void {
       answers: {
         200: {
           description: 'What is configured',
-          schema: z.object({ items: z.array(z.object({ id: z.string(), name: z.string(), supports_mail: z.boolean() })), next_cursor: z.null() }),
+          schema: z.object({
+            items: z.array(z.object({ id: z.string(), name: z.string(), supports_mail: z.boolean() })),
+            next_cursor: z.null(),
+          }),
         },
       },
     },
     async (c) => {
-      const items = [...c.env.deps.providers.values()].map((p) => ({ id: p.code, name: p.displayName, supports_mail: p.supportsMail }))
+      const items = [...c.env.deps.providers.values()].map((p) => ({
+        id: p.code,
+        name: p.displayName,
+        supports_mail: p.supportsMail,
+      }))
       return c.json({ items, next_cursor: null })
     },
   )
@@ -109,7 +128,10 @@ export function declareOauth(auth: Resource, oauth: Resource): void {
       audience: 'anyone',
       params: providerParam,
       query: loginQuery,
-      answers: { 302: { description: 'To the provider' }, 200: { description: 'A page that asks to confirm connecting', schema: z.string(), mediaType: 'text/html' } },
+      answers: {
+        302: { description: 'To the provider' },
+        200: { description: 'A page that asks to confirm connecting', schema: z.string(), mediaType: 'text/html' },
+      },
       errors: ['provider_unknown', 'invalid_return_to'],
     },
     async (c, { params, query }) => {
@@ -122,7 +144,8 @@ export function declareOauth(auth: Resource, oauth: Resource): void {
         returnTo: query.return_to ?? null,
         codeChallenge: query.code_challenge ?? null,
       } as const
-      if (query.purpose === 'sign_in' && query.mail_account_id === undefined) return redirectToProvider(c, await startSignIn(deps, request))
+      if (query.purpose === 'sign_in' && query.mail_account_id === undefined)
+        return redirectToProvider(c, await startSignIn(deps, request))
       const claim = await sessionCookieClaim(c)
       if (claim === null) throw new AppError('unauthorized')
       // Somebody else's page may send a browser here; only a click on ours connects something.
@@ -141,7 +164,8 @@ export function declareOauth(auth: Resource, oauth: Resource): void {
         path: '/{provider}/callback',
         operationId: resource === auth ? 'completeFlow' : 'completeFlowRest',
         summary: 'Where the provider sends the browser back',
-        description: 'Called by browsers only. Redirects to our own page with a session cookie, or to the front end with `?state=<hand-off code>`; refusals with `?error=<code>`.',
+        description:
+          'Called by browsers only. Redirects to our own page with a session cookie, or to the front end with `?state=<hand-off code>`; refusals with `?error=<code>`.',
         tag: 'Sign-in with a provider',
         audience: 'anyone',
         params: providerParam,
@@ -159,17 +183,36 @@ export function declareOauth(auth: Resource, oauth: Resource): void {
       path: '/token',
       operationId: 'redeemHandOff',
       summary: 'Exchange a hand-off code',
-      description: 'For a connecting flow with the Bearer token of the session it belongs to. A code is spent by being shown, right or wrong.',
+      description:
+        'For a connecting flow with the Bearer token of the session it belongs to. A code is spent by being shown, right or wrong.',
       tag: 'Sign-in with a provider',
       audience: 'anyone',
       body: z.strictObject({
         state: z.string().min(1).max(200).describe('The hand-off code, as it came in `?state=`'),
-        code_verifier: z.string().regex(/^[A-Za-z0-9._~-]{43,128}$/).optional(),
+        code_verifier: z
+          .string()
+          .regex(/^[A-Za-z0-9._~-]{43,128}$/)
+          .optional(),
       }),
       answers: {
-        200: { description: 'A token pair; for a connecting flow what was connected', schema: z.union([tokenPairSchema, z.object({ mail_account: mailAccountSchema }), z.object({ identity: z.object({}) })]) },
+        200: {
+          description: 'A token pair; for a connecting flow what was connected',
+          schema: z.union([
+            tokenPairSchema,
+            z.object({ mail_account: mailAccountSchema }),
+            z.object({ identity: z.object({}) }),
+          ]),
+        },
       },
-      errors: ['invalid_grant', 'wrong_mailbox', 'identity_in_use', 'step_up_required', 'session_expired', 'sealed_token_unreadable', 'conflict'],
+      errors: [
+        'invalid_grant',
+        'wrong_mailbox',
+        'identity_in_use',
+        'step_up_required',
+        'session_expired',
+        'sealed_token_unreadable',
+        'conflict',
+      ],
     },
     async (c, { body, claim }) => {
       const { deps } = c.env
@@ -193,7 +236,12 @@ function redirectToProvider(c: AppContext, flow: StartedFlow): Response {
 }
 
 // Codes have 256 bytes at most (Google), states are ours; one value each, printable, or nobody is asked (OA-12).
-const callbackForms = { code: /^[\x21-\x7e]{1,512}$/, state: /^[A-Za-z0-9_-]{1,128}$/, error: /^[\x20-\x7e]{1,200}$/, iss: /^[\x21-\x7e]{1,200}$/ } as const
+const callbackForms = {
+  code: /^[\x21-\x7e]{1,512}$/,
+  state: /^[A-Za-z0-9_-]{1,128}$/,
+  error: /^[\x20-\x7e]{1,200}$/,
+  iss: /^[\x21-\x7e]{1,200}$/,
+} as const
 
 async function callback(c: AppContext, provider: string): Promise<Response> {
   const { searchParams } = new URL(c.req.url)

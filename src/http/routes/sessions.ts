@@ -2,11 +2,20 @@
 
 import * as z from 'zod'
 import { deviceName } from '../../auth/devices.ts'
-import { type LiveSession, type TokenPair, listSessions, logOut, logOutEverywhere, refreshSession, revokeSession, whoAmI } from '../../auth/sessions.ts'
 import type { Me } from '../../auth/sessions.sql.ts'
+import {
+  type LiveSession,
+  listSessions,
+  logOut,
+  logOutEverywhere,
+  refreshSession,
+  revokeSession,
+  type TokenPair,
+  whoAmI,
+} from '../../auth/sessions.ts'
 import { AppError } from '../../errors.ts'
 import { originOf } from '../context.ts'
-import { type Resource, claimed, declare } from '../openapi.ts'
+import { claimed, declare, type Resource } from '../openapi.ts'
 import { iso, listOf, nothing, pageQuery, presentList, readCursor, time, uuid } from './shapes.ts'
 
 export const tokenPairSchema = z.object({
@@ -17,7 +26,12 @@ export const tokenPairSchema = z.object({
 })
 
 export function presentPair(pair: TokenPair): z.output<typeof tokenPairSchema> {
-  return { access_token: pair.accessToken, refresh_token: pair.refreshToken, token_type: 'bearer', expires_in: pair.expiresIn }
+  return {
+    access_token: pair.accessToken,
+    refresh_token: pair.refreshToken,
+    token_type: 'bearer',
+    expires_in: pair.expiresIn,
+  }
 }
 
 const meSchema = z.object({
@@ -76,7 +90,8 @@ export function declareSessions(auth: Resource): void {
       path: '/refresh',
       operationId: 'refreshSession',
       summary: 'Rotate a refresh token',
-      description: 'A lost answer may be asked for again for 10 seconds, while its successor is unused; any other use of a spent token ends the session.',
+      description:
+        'A lost answer may be asked for again for 10 seconds, while its successor is unused; any other use of a spent token ends the session.',
       tag: 'Sessions',
       audience: 'anyone',
       body: refreshTokenBody,

@@ -19,12 +19,17 @@ export const listOf = (items: z.ZodType) => z.object({ items: z.array(items), ne
 export function readCursor(cursor: string | undefined): string | null {
   if (cursor === undefined) return null
   const id = /^c1([0-9a-f]{32})$/.exec(cursor)?.[1]
-  if (id === undefined) throw new AppError('invalid_input', { errors: [{ path: 'cursor', message: 'is none of ours' }] })
+  if (id === undefined)
+    throw new AppError('invalid_input', { errors: [{ path: 'cursor', message: 'is none of ours' }] })
   return `${id.slice(0, 8)}-${id.slice(8, 12)}-${id.slice(12, 16)}-${id.slice(16, 20)}-${id.slice(20)}`
 }
 
 /** One row more than asked for was read: it tells that there is a next page. */
-export function presentList<T extends { readonly id: string }, S>(rows: readonly T[], limit: number, present: (row: T) => S): { items: S[]; next_cursor: string | null } {
+export function presentList<T extends { readonly id: string }, S>(
+  rows: readonly T[],
+  limit: number,
+  present: (row: T) => S,
+): { items: S[]; next_cursor: string | null } {
   const shown = rows.slice(0, limit)
   const last = shown.at(-1)
   return {
