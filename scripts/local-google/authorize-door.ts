@@ -32,10 +32,9 @@ export function answerAuthorize({ world, issuer }: DoorDeps, request: Request): 
   const form = request.method === 'POST' ? readForm(request) : null
   const chosen = form?.get('sub') ?? null
   const user = chosen === null ? hintedUser(world, asked) : (world.users.get(chosen) ?? null)
-  if (user === null) return html(200, chooserPage(asked, [...world.users.values()], action))
-
   const decision = form?.get('decision') ?? null
   if (decision === 'cancel') return leave(errorLocation(asked, 'access_denied'))
+  if (user === null) return html(200, chooserPage(asked, [...world.users.values()], action))
   if (!needsConsent(world, asked, user)) return leave(complete(world, asked, user, null))
   if (decision !== 'allow') return html(200, consentPage(asked, user, action))
   return leave(complete(world, asked, user, new Set(form?.getAll('scope'))))

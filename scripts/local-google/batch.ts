@@ -43,7 +43,7 @@ function readPart(part: string, outer: Request): { request: Request; contentId: 
   const [requestHead, body] = cut(afterHead.replace(/^(\r\n)+/, ''), '\r\n\r\n')
   const [line, headerLines] = cut(requestHead, '\r\n')
   const [, method, target] = /^([A-Z]+) (\S+)(?: HTTP\/1\.\d)?$/.exec(line.trim()) ?? []
-  if (method === undefined || target === undefined || !URL.canParse(target, outer.url)) return null
+  if (method === undefined || target === undefined || !URL.canParse(target, outer.url.href)) return null
   const url = new URL(target, outer.url)
   const headers = {
     ...readHeaders(headerLines),

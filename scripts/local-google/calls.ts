@@ -12,6 +12,9 @@ interface LoggedCall {
   status: number | null
   readonly form?: Readonly<Record<string, string>>
   readonly basic: boolean
+  readonly grant_type: string | null
+  readonly has_code_verifier: boolean
+  readonly redirect_uri: string | null
 }
 
 export interface Calls {
@@ -46,6 +49,9 @@ export function createCalls(): Calls {
         status: null,
         ...(form === null ? {} : { form: masked(form) }),
         basic: /^Basic /i.test(request.headers.authorization ?? ''),
+        grant_type: form?.get('grant_type') ?? null,
+        has_code_verifier: form?.has('code_verifier') ?? false,
+        redirect_uri: form?.get('redirect_uri') ?? null,
       }
       log.push(call)
       if (log.length > LOG_LIMIT * 2) log = log.slice(-LOG_LIMIT)

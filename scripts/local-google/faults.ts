@@ -1,12 +1,12 @@
 // Faults that a test injects by path. It chooses and counts them; the server carries them out.
-import { type Reply, type Request, readForm } from './http.ts'
+import { bearerToken, type Reply, type Request, readForm } from './http.ts'
 
 export interface Fault {
   readonly method?: string | undefined
   /** Exact, or a beginning that ends in `*`. */
   readonly path: string
   readonly grant_type?: string | undefined
-  /** Matches the form's `refresh_token`, `token` or `code`. */
+  /** Matches the form's `refresh_token`, `token` or `code`, or the bearer token. */
   readonly token?: string | undefined
   /** How often it strikes: once when absent, for ever when null. */
   readonly times?: number | null | undefined
@@ -55,7 +55,8 @@ function matches(fault: Fault, request: Request): boolean {
   if (fault.grant_type === undefined && fault.token === undefined) return true
   const form = readForm(request)
   if (fault.grant_type !== undefined && form?.get('grant_type') !== fault.grant_type) return false
-  return fault.token === undefined || ['refresh_token', 'token', 'code'].some((it) => form?.get(it) === fault.token)
+  if (fault.token === undefined || bearerToken(request) === fault.token) return true
+  return ['refresh_token', 'token', 'code'].some((it) => form?.get(it) === fault.token)
 }
 
 /** Whether the fault takes the place of an answer. */

@@ -1,6 +1,6 @@
 // The keys and ID tokens of this Google, the deliberately wrong ones included. It must not know grants or HTTP.
 import { createHash, createHmac, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
-import { calculateJwkThumbprint, exportJWK, type JWK } from 'jose'
+import type { JWK } from 'jose'
 import { EMAIL, PROFILE } from './scopes.ts'
 import type { Client, IdTokenSettings, User } from './world.ts'
 
@@ -9,17 +9,21 @@ type JsonObject = Record<string, unknown>
 const LIFETIME_SECONDS = 3600
 
 export interface SigningKeys {
-  kid: string
-  own: KeyObject
-  foreign: () => KeyObject
-  publicJwk: JWK
+  readonly kid: string
+  readonly own: KeyObject
+  foreign(): KeyObject
+  /** What the certificate endpoint publishes. */
+  readonly publicJwk: JWK
 }
 
 /** A fresh key, and on demand another that nobody published. */
-export async function makeKeys(): Promise<SigningKeys> {
+export function createKeys(): SigningKeys {
   const own = newKey()
-  const bare = await exportJWK(createPublicKey(own))
-  const kid = await calculateJwkThumbprint(bare)
+  const publicKey = createPublicKey(own)
+  const kid = createHash('sha256')
+    .update(publicKey.export({ type: 'spki', format: 'der' }))
+    .digest('hex')
+    .slice(0, 40)
   let foreign: KeyObject | undefined
   return {
     kid,
@@ -28,7 +32,7 @@ export async function makeKeys(): Promise<SigningKeys> {
       foreign ??= newKey()
       return foreign
     },
-    publicJwk: { ...bare, kid, use: 'sig', alg: 'RS256' },
+    publicJwk: { ...publicKey.export({ format: 'jwk' }), kid, use: 'sig', alg: 'RS256' },
   }
 }
 

@@ -1,5 +1,5 @@
-// POST /token and POST /revoke: what a client gets for a code or a refresh token, and how a grant ends. It must not
-// know pages or mail.
+// What a client talks to directly: /token, /revoke, /v1/userinfo and the two public documents. It must not know pages or
+// mail.
 import { createHash } from 'node:crypto'
 import {
   endGrant,
@@ -10,8 +10,18 @@ import {
   revokeUser,
   rotateRefreshToken,
 } from './grants.ts'
-import { json, oauthError, type Reply, type Request, readForm, repeatedParameter } from './http.ts'
-import { makeIdToken, type SigningKeys } from './id-token.ts'
+import {
+  apiError,
+  bearerToken,
+  json,
+  oauthError,
+  type Reply,
+  type Request,
+  readForm,
+  repeatedParameter,
+} from './http.ts'
+import { makeIdToken, profileOf, type SigningKeys } from './id-token.ts'
+import { EMAIL, PROFILE, scopeWords } from './scopes.ts'
 import { type Client, type Grant, now, type World } from './world.ts'
 
 export interface TokenDeps {
@@ -161,4 +171,45 @@ export function answerRevoke({ world }: TokenDeps, request: Request): Reply {
   if (sub === undefined) return oauthError(400, 'invalid_token', 'Token expired or revoked')
   revokeUser(world, sub)
   return json(200, {})
+}
+
+/** Who the bearer of a live access token is. */
+export function answerUserinfo({ world }: TokenDeps, request: Request): Reply {
+  const token = bearerToken(request)
+  const live = token === null ? null : liveAccessToken(world, token)
+  const user = live === null ? undefined : world.users.get(live.sub)
+  if (live === null || user === undefined) {
+    return apiError(401, 'authError', 'Request had invalid authentication credentials.')
+  }
+  return json(200, {
+    sub: user.sub,
+    ...(live.scopes.includes(PROFILE) ? profileOf(user) : {}),
+    ...(live.scopes.includes(EMAIL) ? { email: user.email, email_verified: user.email_verified } : {}),
+    ...(user.hd === undefined ? {} : { hd: user.hd }),
+  })
+}
+
+/** The keys; clients may keep them for hours, as Google's say. */
+export function answerCerts({ keys }: TokenDeps): Reply {
+  return json(200, { keys: [keys.publicJwk] }, { 'cache-control': 'public, max-age=19800, must-revalidate' })
+}
+
+/** OpenID Connect Discovery 1.0, section 4. */
+export function answerDiscovery({ issuer }: TokenDeps): Reply {
+  const document = {
+    issuer,
+    authorization_endpoint: `${issuer}/o/oauth2/v2/auth`,
+    token_endpoint: `${issuer}/token`,
+    userinfo_endpoint: `${issuer}/v1/userinfo`,
+    revocation_endpoint: `${issuer}/revoke`,
+    jwks_uri: `${issuer}/oauth2/v3/certs`,
+    response_types_supported: ['code'],
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: ['RS256'],
+    scopes_supported: Object.keys(scopeWords),
+    token_endpoint_auth_methods_supported: ['client_secret_post', 'client_secret_basic'],
+    code_challenge_methods_supported: ['S256'],
+    grant_types_supported: ['authorization_code', 'refresh_token'],
+  }
+  return json(200, document, { 'cache-control': 'public, max-age=3600' })
 }
