@@ -421,7 +421,7 @@ function printWelcome(port: number, settings: ReadSettings, databaseUrl: string,
   const next =
     settings.googlePort === undefined
       ? 'create an account, or sign in with a provider you configured'
-      : `choose "Continue with Google" and be ${admin}: an administrator with a demo mailbox`
+      : `choose "Sign in with Google" and be ${admin}: an administrator with a demo mailbox`
   const rows = [
     ['open', own || `http://localhost:${port}`],
     ['next step', next],
