@@ -3,8 +3,8 @@
 
 import { fromBase64 } from './crypto/encoding.ts'
 import { importHmacKey } from './crypto/hash.ts'
-import { parseSigningKeys, type SigningKeys } from './crypto/jwt.ts'
-import { type KeyRing, parseKeyRing } from './crypto/seal.ts'
+import { parseSigningKeys, type SigningKeys, SigningKeysError } from './crypto/jwt.ts'
+import { type KeyRing, KeyRingError, parseKeyRing } from './crypto/seal.ts'
 import { createDb, type Db } from './db/client.ts'
 import { parseSettings, type SettingProblem, type Settings, type WorkerEnv } from './env.ts'
 import { AppError } from './errors.ts'
@@ -63,21 +63,43 @@ export async function compose(env: WorkerEnv): Promise<Composed> {
   return { deps: buildDeps(env, isolate.opened) }
 }
 
-async function openSettings(env: WorkerEnv): Promise<Opened | { problems: SettingProblem[] }> {
-  const { settings, problems } = parseSettings({ ...env })
-  const found = [...problems]
+// Without its rate limiter the Worker still serves: the limit itself fails closed where that matters.
+const neededBindings = ['HYPERDRIVE', 'OAUTH_STATE', 'CACHE', 'REFRESH_QUEUE', 'DELIVER_QUEUE', 'ASSETS'] as const
+
+/** What is wrong goes to the log, by its setting's name. A broken key ring alone leaves the rest at work. */
+async function openSettings(env: WorkerEnv): Promise<Opened | { problems: readonly SettingProblem[] }> {
+  const parsed = parseSettings({ ...env })
+  const unbound = neededBindings.filter((name) => env[name] === undefined)
+  const problems = [...parsed.problems, ...unbound.map((setting) => ({ setting, problem: 'is not bound' }))]
+  const opened =
+    parsed.settings === null || unbound.length > 0
+      ? null
+      : await openKeys(parsed.settings, (setting, problem) => problems.push({ setting, problem }))
   for (const { setting, problem } of problems) consoleLog.error('misconfigured', { setting, problem })
-  if (env.HYPERDRIVE === undefined) found.push({ setting: 'HYPERDRIVE', problem: 'is not bound' })
-  if (settings === null || env.HYPERDRIVE === undefined) return { problems: found }
-  const signingKeys = await parseSigningKeys(settings.jwtSigningKeys).catch(() => null)
-  const pepper = fromBase64(settings.codePepper)
-  if (signingKeys === null || pepper === null || pepper.length < 32) {
-    const setting = signingKeys === null ? 'JWT_SIGNING_KEYS' : 'CODE_PEPPER'
-    consoleLog.error('misconfigured', { setting, problem: 'is malformed' })
-    return { problems: [...found, { setting, problem: 'is malformed' }] }
+  return opened ?? { problems }
+}
+
+/** Null where a key without which nothing works cannot be used. */
+async function openKeys(
+  settings: Settings,
+  report: (setting: string, problem: string) => void,
+): Promise<Opened | null> {
+  // Messages of these two name an entry by its position, never its content.
+  const reportThrown = (setting: string) => (thrown: unknown) => {
+    const isOurs = thrown instanceof SigningKeysError || thrown instanceof KeyRingError
+    report(setting, isOurs ? thrown.message : 'is malformed')
+    return null
   }
+  const { tokenEncryptionKeys } = settings
+  const signingKeys = await parseSigningKeys(settings.jwtSigningKeys).catch(reportThrown('JWT_SIGNING_KEYS'))
+  const pepper = fromBase64(settings.codePepper)
+  const isPepperWell = pepper !== null && pepper.length >= 32
+  if (!isPepperWell) report('CODE_PEPPER', 'must be at least 32 random bytes, as base64')
   const keyRing =
-    settings.tokenEncryptionKeys === null ? null : await parseKeyRing(settings.tokenEncryptionKeys).catch(() => null)
+    tokenEncryptionKeys === null
+      ? null
+      : await parseKeyRing(tokenEncryptionKeys).catch(reportThrown('TOKEN_ENCRYPTION_KEYS'))
+  if (signingKeys === null || !isPepperWell) return null
   return {
     settings,
     signingKeys,

@@ -1,5 +1,5 @@
 // The Worker's settings, parsed once at the door and typed from there on. It names what is wrong and never repeats a
-// value. Bindings are checked for presence only. Keys are opened in deps.ts; their form is checked here.
+// value. The form of keys is checked here; deps.ts opens them, and looks whether the bindings are there.
 
 import * as z from 'zod'
 
@@ -86,7 +86,9 @@ const anAddress = 'must be a whole address (https, or http on a loopback host) w
 
 const settingsSchema = z
   .object({
-    APP_NAME: z.string().trim().min(1).max(60).default('Gatepost'),
+    APP_NAME: optional
+      .refine((text) => text === null || text.length <= 60, { error: 'must have at most 60 characters' })
+      .transform((text) => text ?? 'Gatepost'),
     APP_URL: required.refine((text) => origin(text) !== null, { error: anOrigin }),
     GOOGLE_CLIENT_ID: optional,
     GOOGLE_CLIENT_SECRET: optional,

@@ -93,8 +93,8 @@ export function createLog(write: (line: string) => void, base: LogFields = {}): 
 export function describeThrown(thrown: unknown): LogFields {
   if (!(thrown instanceof Error)) return { error_name: typeof thrown }
   const code = 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : undefined
-  const place = thrown.stack
-    ?.split('\n')
+  const place = framesOf(thrown)
+    .split('\n')
     .find((text) => text.trimStart().startsWith('at '))
     ?.trim()
   return {
@@ -102,6 +102,13 @@ export function describeThrown(thrown: unknown): LogFields {
     ...(code === undefined ? {} : { error_code: code }),
     ...(place === undefined ? {} : { error_at: place }),
   }
+}
+
+/** The stack without the message before it, which may have lines of its own. */
+function framesOf(error: Error): string {
+  const stack = error.stack ?? ''
+  const at = stack.indexOf(error.message)
+  return at === -1 ? stack : stack.slice(at + error.message.length)
 }
 
 export const consoleLog: Log = createLog((line) => console.log(line))

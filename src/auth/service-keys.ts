@@ -34,13 +34,16 @@ export interface NewServiceKey {
   readonly expiresAt: Date | null
 }
 
-/** Throws 401, 403 for who is no admin, 422 where the user is unknown or a mailbox is not that user's. The key is in the answer and nowhere else. */
+/** Throws 401, 403 for who is no admin, 422 where the user is unknown, a mailbox is not that user's, or the end lies in the past. The key is in the answer and nowhere else. */
 export async function createServiceKey(
   deps: { db: Db; clock: () => Date },
   claim: CallerClaim,
   wanted: NewServiceKey,
   origin: RequestOrigin,
 ): Promise<ServiceKey & { key: string }> {
+  if (wanted.expiresAt !== null && wanted.expiresAt <= deps.clock()) {
+    throw new AppError('invalid_input', { errors: [{ path: 'expires_at', message: 'must be in the future' }] })
+  }
   const key = `gp_${randomToken()}`
   const { userId, ...rest } = wanted
   const row = admitted(

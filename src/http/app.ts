@@ -1,24 +1,23 @@
 // The whole API on one screen: middleware order, and which resource stands where. Routers of /auth, /oauth and /emails
 // stand twice, with and without the prefix: one handler, one bucket.
 
-import { Hono } from 'hono'
+import { Hono, type MiddlewareHandler } from 'hono'
 import { cors } from 'hono/cors'
-import type { SettingProblem } from '../env.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { AppEnv } from './context.ts'
+import type { Resource } from './declare.ts'
 import { caller } from './middleware/caller.ts'
 import { authRateLimit } from './middleware/rate-limit.ts'
 import { requestLog } from './middleware/request-log.ts'
 import { securityHeaders } from './middleware/security-headers.ts'
-import type { Resource } from './openapi.ts'
 import { pages } from './pages/routes.tsx'
 import { problemDocument, respondError, respondRefusal } from './respond-error.ts'
 import { declareApiKeys } from './routes/api-keys.ts'
-import { mountDocuments } from './routes/documents.ts'
-import { declareHealth } from './routes/health.ts'
+import { declareDocuments, mountViewers } from './routes/documents.ts'
+import { alive, declareHealth, notReady } from './routes/health.ts'
 import { declareAddresses, declareMailAccounts } from './routes/mail-accounts.ts'
-import { answerWithPages, declareOauth } from './routes/oauth.ts'
+import { declareOauth } from './routes/oauth.ts'
 import { declareSessions } from './routes/sessions.ts'
 
 /** A trailing slash is the same path. */
@@ -38,18 +37,21 @@ export function createApp(): Hono<AppEnv> {
   const keys = resource('/api/v1/api-keys')
   const root = resource('')
 
-  answerWithPages(auth.router)
-  answerWithPages(oauth.router)
   declareSessions(auth)
   declareOauth(auth, oauth)
   declareAddresses(emails)
   declareMailAccounts(accounts)
   declareApiKeys(keys)
   declareHealth(root)
+  declareDocuments(root, [auth, oauth, accounts, emails, keys, root])
 
   const app = router()
   app.use(requestLog(), securityHeaders(), crossOrigin(), caller())
-  for (const path of ['/auth/*', '/oauth/*', '/api/v1/auth/*', '/api/v1/oauth/*']) app.use(path, authRateLimit())
+  for (const base of ['/auth', '/oauth', '/api/v1/auth', '/api/v1/oauth']) {
+    // Before the limit: its refusal, too, is a page there.
+    for (const visited of ['login', 'callback']) app.use(`${base}/:provider/${visited}`, answerWithPages)
+    app.use(`${base}/*`, authRateLimit())
+  }
   app.route('/api/v1/auth', auth.router)
   app.route('/auth', auth.router)
   app.route('/api/v1/oauth', oauth.router)
@@ -59,16 +61,34 @@ export function createApp(): Hono<AppEnv> {
   app.route('/api/v1/mail-accounts', accounts.router)
   app.route('/api/v1/api-keys', keys.router)
   app.route('/', root.router)
-  mountDocuments(app, [auth, oauth, accounts, emails, keys, root])
+  mountViewers(app)
   app.route('/', pages())
 
   app.onError(respondError)
   app.notFound((c) => {
     if (/^\/(api|auth|oauth|emails|health|\.well-known)(\/|$)/.test(c.req.path)) c.set('wantsPage', false)
     else c.set('wantsPage', c.req.header('Accept')?.includes('text/html') === true)
-    return respondRefusal(c, new AppError('not_found'))
+    const allowed = methodsOf(app, c.req.path)
+    // A handler that found nothing comes here too.
+    if (allowed.length === 0 || allowed.includes(c.req.method === 'HEAD' ? 'GET' : c.req.method))
+      return respondRefusal(c, new AppError('not_found'))
+    c.header('Allow', allowed.join(', '))
+    return respondRefusal(c, new AppError('method_not_allowed'))
   })
   return app
+}
+
+/** `login` and `callback` are visited by people: their refusals are pages. */
+const answerWithPages: MiddlewareHandler<AppEnv> = async (c, next) => {
+  c.set('wantsPage', true)
+  await next()
+}
+
+/** The methods that some route takes at this path; middleware stands under ALL. */
+function methodsOf(app: Hono<AppEnv>, path: string): string[] {
+  return ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter((method) =>
+    app.router.match(method, path)[0].some(([[, route]]) => route.method === method),
+  )
 }
 
 /** Calls from the configured front ends, with Bearer; never with credentials, so that no cookie rides along. */
@@ -83,24 +103,28 @@ function crossOrigin() {
 }
 
 interface BrokenEnv {
-  readonly Bindings: { readonly problems: readonly SettingProblem[]; readonly log: Log }
+  readonly Bindings: { readonly log: Log }
+  readonly Variables: { requestId: string }
 }
 
-/** What answers while a core setting is broken: alive, not ready, and 503 for all else. Names stand in the log only. */
+/** What answers while a core setting is broken: alive, not ready, and 503 for all else. Which one it is stands in the log. */
 export function createBrokenApp(): Hono<BrokenEnv> {
   const app = new Hono<BrokenEnv>({ getPath })
-  app.get('/health/liveness', (c) => c.json({ status: 'alive' }))
-  app.all('*', (c) => {
-    const requestId = crypto.randomUUID()
-    for (const { setting, problem } of c.env.problems)
-      c.env.log.error('misconfigured', { request_id: requestId, setting, problem })
-    const headers = new Headers({
-      'Retry-After': '60',
-      'X-Request-Id': requestId,
-      'Cache-Control': 'no-store',
-      'X-Content-Type-Options': 'nosniff',
-    })
-    return problemDocument(requestId, new AppError('misconfigured'), headers)
+  app.use(securityHeaders())
+  app.use(async (c, next) => {
+    c.set('requestId', crypto.randomUUID())
+    await next()
+    c.header('X-Request-Id', c.var.requestId)
+    const line = { request_id: c.var.requestId, method: c.req.method, status: c.res.status, code: 'misconfigured' }
+    c.env.log.error('request', line)
+  })
+  app.get('/health/liveness', (c) => c.json(alive))
+  app.get('/health', (c) => c.json(notReady, 503))
+  app.get('/health/readiness', (c) => c.json(notReady, 503))
+  app.get('/health/database', (c) => c.json(notReady.database, 503))
+  app.notFound((c) => {
+    const headers = new Headers({ 'Retry-After': '60' })
+    return problemDocument(c.var.requestId, new AppError('misconfigured'), headers)
   })
   return app
 }

@@ -3,6 +3,7 @@
 import type { Context } from 'hono'
 import type { CallerClaim, RequestOrigin } from '../auth/claims.ts'
 import type { Deps } from '../deps.ts'
+import { AppError } from '../errors.ts'
 
 export interface AppEnv {
   readonly Bindings: { readonly deps: Deps }
@@ -23,4 +24,9 @@ export function originOf(c: AppContext): RequestOrigin {
     ipAddress: c.req.header('CF-Connecting-IP')?.slice(0, 45) ?? null,
     userAgent: c.req.header('User-Agent')?.slice(0, 300) ?? null,
   }
+}
+
+/** Throws 503 `misconfigured` before anybody is sent to a provider whose tokens could then not be sealed. */
+export function assertTokensCanBeSealed(c: AppContext): void {
+  if (c.env.deps.keyRingOrNull === null) throw new AppError('misconfigured')
 }

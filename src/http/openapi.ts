@@ -1,93 +1,9 @@
-// A route is declared once: the schemas that validate its input are the ones that describe it. Declaring registers it;
-// the document is made from the register when somebody asks for it.
+// The OpenAPI 3.1 document of everything that was declared, from the schemas that validate. It knows no resource and no
+// request.
 
-import { zValidator } from '@hono/zod-validator'
-import type { Hono, MiddlewareHandler } from 'hono'
 import * as z from 'zod'
-import type { CallerClaim } from '../auth/claims.ts'
-import { AppError, type ErrorCode, refusals } from '../errors.ts'
-import type { AppContext, AppEnv } from './context.ts'
-import { admitJsonBody, refuseInput } from './validate.ts'
-
-/** Who may show what: nobody needs to, a person (JWT), a service key, or either. Roles and permissions are the verbs' matter. */
-export type Audience = 'anyone' | 'person' | 'key' | 'person_or_key'
-
-export interface Contract<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> {
-  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete'
-  /** Below the router's own path, OpenAPI's way: `/mail-accounts/{id}`. */
-  readonly path: string
-  readonly operationId: string
-  readonly summary: string
-  readonly description?: string
-  readonly tag: string
-  readonly audience: Audience
-  readonly params?: P
-  readonly query?: Q
-  readonly body?: B
-  /** Successful answers; a schema describes JSON, none means no body or the media type given. */
-  readonly answers: Readonly<
-    Record<number, { readonly description: string; readonly schema?: z.ZodType; readonly mediaType?: string }>
-  >
-  /** Refusals of its own, beside those its audience and input bring. */
-  readonly errors?: readonly ErrorCode[]
-}
-
-export interface Input<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> {
-  readonly params: z.output<P>
-  readonly query: z.output<Q>
-  readonly body: z.output<B>
-  /** The caller's claim; for `anyone` the one that happened to be shown, or null. */
-  readonly claim: CallerClaim | null
-}
-
-type AnyContract = Contract<z.ZodObject, z.ZodObject, z.ZodType>
-
-/** A router with a path of its own, and the contracts declared on it. */
-export interface Resource {
-  readonly router: Hono<AppEnv>
-  /** Where its routes stand in the document, `/api/v1/auth`. */
-  readonly basePath: string
-  readonly contracts: AnyContract[]
-}
-
-/** Registers a route: validates input, asks for the audience, calls `handler` with what passed. */
-export function declare<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType>(
-  resource: Resource,
-  contract: Contract<P, Q, B>,
-  handler: (c: AppContext, input: Input<P, Q, B>) => Promise<Response>,
-): void {
-  resource.contracts.push(contract as unknown as AnyContract)
-  const steps: MiddlewareHandler<AppEnv>[] = []
-  // The caller first: what an unknown one sent is not looked at.
-  if (contract.audience !== 'anyone') steps.push((c, next) => (assertAudience(c, contract.audience), next()))
-  if (contract.params !== undefined) steps.push(zValidator('param', contract.params, refuseInput) as MiddlewareHandler)
-  if (contract.query !== undefined) steps.push(zValidator('query', contract.query, refuseInput) as MiddlewareHandler)
-  if (contract.body !== undefined)
-    steps.push(admitJsonBody, zValidator('json', contract.body, refuseInput) as MiddlewareHandler)
-  const path = contract.path.replaceAll(/\{(\w+)\}/g, ':$1')
-  resource.router.on(contract.method.toUpperCase(), [path], ...steps, (c: AppContext) => {
-    const valid = (target: string): unknown => c.req.valid(target as never)
-    // The validators above have parsed exactly these schemas.
-    const input = { params: valid('param'), query: valid('query'), body: valid('json'), claim: c.var.bearer } as Input<
-      P,
-      Q,
-      B
-    >
-    return handler(c, input)
-  })
-}
-
-function assertAudience(c: AppContext, audience: Audience): void {
-  const claim = c.var.bearer
-  if (claim === null) throw new AppError('unauthorized')
-  if (audience === 'person' && claim.kind === 'key') throw new AppError('forbidden')
-}
-
-/** The claim of a route whose audience is not `anyone`. */
-export function claimed(input: { claim: CallerClaim | null }): CallerClaim {
-  if (input.claim === null) throw new AppError('unauthorized')
-  return input.claim
-}
+import { type ErrorCode, refusals } from '../errors.ts'
+import type { AnyContract, Audience, Resource } from './declare.ts'
 
 const problemSchema = z
   .object({
@@ -102,6 +18,26 @@ const problemSchema = z
   .describe('RFC 9457 problem document')
 
 type Json = Record<string, unknown>
+
+const problemContent = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } }
+
+/** Every code of the closed table, for readers: Markdown. */
+function errorTable(): string {
+  const rows = Object.entries(refusals).map(([code, { status, title }]) => `| \`${code}\` | ${status} | ${title} |`)
+  return ['| code | status | meaning |', '|---|---|---|', ...rows].join('\n')
+}
+
+const introduction = `Sign-in, a token vault and mail for products built around e-mail.
+
+JSON in snake_case, ids are UUIDs, times ISO 8601 in UTC. Lists answer \`{ items, next_cursor }\` and take \`limit\` and
+\`cursor\`. Every answer carries \`X-Request-Id\`. What stands under \`/api/v1/auth\`, \`/api/v1/oauth\` and
+\`/api/v1/emails\` is served without the prefix \`/api/v1\` too.
+
+# Errors
+
+Errors are RFC 9457 problem documents. Decide by \`code\`; 429 and 503 carry \`Retry-After\`.
+
+${errorTable()}`
 
 const schemaOf = (schema: z.ZodType, io: 'input' | 'output'): Json => {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, {
@@ -129,14 +65,19 @@ export function buildDocument(
     info: {
       title: info.title,
       version: info.version,
-      description:
-        'Sign-in, a token vault and mail for products built around e-mail. Errors are RFC 9457 problem documents with a stable `code`.',
+      description: introduction,
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: info.serverUrl }],
     paths,
     components: {
       schemas: { Problem: schemaOf(problemSchema, 'output') },
+      responses: {
+        Problem: {
+          description: 'Any other refusal: `rate_limited`, `unavailable`, `misconfigured`, `internal`',
+          content: problemContent,
+        },
+      },
       securitySchemes: {
         person: {
           type: 'http',
@@ -151,10 +92,11 @@ export function buildDocument(
 }
 
 function describeOperation(contract: AnyContract): Json {
-  const { params, query, body } = contract
+  const { params, body } = contract
+  const query = contract.query ?? contract.describedQuery
   const errors = new Set<ErrorCode>(contract.errors ?? [])
   if (contract.audience !== 'anyone') errors.add('unauthorized')
-  if (params !== undefined || query !== undefined || body !== undefined) errors.add('invalid_input')
+  if (params !== undefined || contract.query !== undefined || body !== undefined) errors.add('invalid_input')
   if (body !== undefined)
     for (const code of ['malformed_request', 'body_too_large', 'unsupported_media_type'] as const) errors.add(code)
   const answers: Record<string, Json> = {}
@@ -171,7 +113,7 @@ function describeOperation(contract: AnyContract): Json {
     const known = answers[status]?.description
     answers[status] = {
       description: known === undefined ? `\`${code}\`` : `${String(known)}, \`${code}\``,
-      content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      content: problemContent,
     }
   }
   return {
@@ -184,8 +126,13 @@ function describeOperation(contract: AnyContract): Json {
       : { parameters: [...parameters(params, 'path'), ...parameters(query, 'query')] }),
     ...(body === undefined
       ? {}
-      : { requestBody: { required: true, content: { 'application/json': { schema: schemaOf(body, 'input') } } } }),
-    responses: answers,
+      : {
+          requestBody: {
+            required: contract.bodyPresence !== 'may be absent',
+            content: { 'application/json': { schema: schemaOf(body, 'input') } },
+          },
+        }),
+    responses: { ...answers, default: { $ref: '#/components/responses/Problem' } },
     security: securityOf(contract.audience),
   }
 }

@@ -39,23 +39,56 @@ function words(issue: z.core.$ZodIssue): string {
 
 const bodyLimitBytes = 64 * 1_024
 
+// No body of ours nests as deep; what walks a body must not be walked to death.
+const deepest = 16
+
 /**
  * Before a JSON validator: the body must say it is JSON, have at most 64 KB whatever Content-Length says, and be UTF-8
- * and JSON. Throws 415, 413, 400. The validator then reads what was read here.
+ * and JSON of sane depth and text. Throws 415, 413, 400. The validator then reads what was read here.
  */
 export async function admitJsonBody(c: AppContext, next: () => Promise<void>): Promise<void> {
+  assertSaysJson(c)
+  admit(c, await readBytes(c.req.raw, bodyLimitBytes))
+  await next()
+}
+
+/** The same where the body may be left out: the validator then reads `{}`. */
+export async function admitJsonBodyIfAny(c: AppContext, next: () => Promise<void>): Promise<void> {
+  const bytes = await readBytes(c.req.raw, bodyLimitBytes)
+  if (bytes.length > 0) assertSaysJson(c)
+  admit(c, bytes.length > 0 ? bytes : new TextEncoder().encode('{}'))
+  await next()
+}
+
+function assertSaysJson(c: AppContext): void {
   const mediaType = c.req.header('Content-Type')?.split(';')[0]?.trim().toLowerCase()
   if (mediaType !== 'application/json') throw new AppError('unsupported_media_type')
-  const bytes = await readBytes(c.req.raw, bodyLimitBytes)
+}
+
+function admit(c: AppContext, bytes: Uint8Array): void {
+  let text: string
+  let value: unknown
   try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes)
-    JSON.parse(text)
-    // Hono keeps promises here, whatever its type says.
-    c.req.bodyCache.text = Promise.resolve(text) as unknown as string
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes)
+    value = JSON.parse(text)
   } catch (thrown) {
     throw new AppError('malformed_request', { cause: thrown })
   }
-  await next()
+  if (!isSane(value, deepest)) throw new AppError('malformed_request')
+  // Hono keeps promises here, whatever its type says.
+  c.req.bodyCache.text = Promise.resolve(text) as unknown as string
+}
+
+/** At most `levels` deep, and all text such that it can be stored. */
+function isSane(value: unknown, levels: number): boolean {
+  if (typeof value === 'string') return isStorable(value)
+  if (typeof value !== 'object' || value === null) return true
+  return levels > 0 && Object.entries(value).every(([key, member]) => isStorable(key) && isSane(member, levels - 1))
+}
+
+/** PostgreSQL's text has no NUL, and UTF-8 no lone surrogate. */
+function isStorable(text: string): boolean {
+  return !text.includes('\0') && text.isWellFormed()
 }
 
 /** The body up to `limit` bytes; throws 413 as soon as there is more, without reading it. */
@@ -66,7 +99,10 @@ export async function readBytes(request: Request, limit: number): Promise<Uint8A
   const chunks: Uint8Array[] = []
   let size = 0
   for (;;) {
-    const { done, value } = await reader.read()
+    const { done, value } = await reader.read().catch((thrown: unknown) => {
+      // The client left, or broke its own framing.
+      throw new AppError('malformed_request', { cause: thrown })
+    })
     if (done) break
     size += value.byteLength
     if (size > limit) {

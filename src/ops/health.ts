@@ -32,7 +32,10 @@ export interface Readiness {
   readonly sealingKeys: readonly SealingKeyUse[]
 }
 
-/** Ready where the database answers, is migrated, and every sealed row has its key. `keyRing` null: the setting is broken. */
+/**
+ * Ready where the database answers and is migrated and the sealing keys are well (`keyRing` null: the setting is broken).
+ * A row whose key is not in the ring is named, and holds up nobody else's.
+ */
 export async function checkReadiness(deps: { db: Db; clock: () => Date; keyRing: KeyRing | null }): Promise<Readiness> {
   const database = await checkDatabase(deps.db, deps.clock)
   const ring = deps.keyRing ?? []

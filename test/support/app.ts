@@ -24,6 +24,8 @@ export interface CallOptions {
   cookies?: Cookies
   /** The client's address; a fresh one each call unless given, so that no test meets another's rate limit. */
   ip?: string
+  /** Other settings or bindings (see `workerEnv`): the Worker is then called with these. */
+  env?: WorkerEnv
 }
 
 export type Cookies = Map<string, string>
@@ -48,7 +50,11 @@ export async function call(path: string, options: CallOptions = {}): Promise<Res
   }
   const body = options.json !== undefined ? JSON.stringify(options.json) : options.body
   if (body !== undefined) init.body = body
-  const response = await exports.default.fetch(new Request(new URL(path, appUrl), init))
+  const request = new Request(new URL(path, appUrl), init)
+  const response =
+    options.env === undefined
+      ? await exports.default.fetch(request)
+      : await worker.fetch(request as Parameters<typeof worker.fetch>[0], options.env, createExecutionContext())
   for (const line of response.headers.getSetCookie()) {
     const [pair = '', ...attributes] = line.split(';')
     const [name = '', value = ''] = pair.split('=')
@@ -189,7 +195,7 @@ export async function cron(): Promise<void> {
   await worker.scheduled(createScheduledController({ scheduledTime: new Date(), cron: '* * * * *' }), workerEnv())
 }
 
-type WorkerEnv = Parameters<typeof worker.scheduled>[1]
+export type WorkerEnv = Parameters<typeof worker.scheduled>[1]
 
 /** The bindings, as the Worker gets them. */
 export function workerEnv(overrides: Record<string, unknown> = {}): WorkerEnv {

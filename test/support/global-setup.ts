@@ -1,14 +1,12 @@
 // Runs once before all tests (plain Node): one PostgreSQL, one migrated template database that each test file clones,
-// and the assets where they are missing. What was started is stopped and dropped at the end; the embedded server also
+// and the assets. What was started is stopped and dropped at the end; the embedded server also
 // ends when the test run is killed.
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import postgres from 'postgres'
 import type { TestProject } from 'vitest/node'
 import { buildAssets } from '../../scripts/assets.ts'
 import { migrate } from '../../scripts/migrate.ts'
-import { projectRoot, startPostgres } from '../../scripts/postgres.ts'
+import { startPostgres } from '../../scripts/postgres.ts'
 import { closeFileWorlds } from './file-world.ts'
 
 declare module 'vitest' {
@@ -22,7 +20,7 @@ declare module 'vitest' {
 
 /** Vitest's global set-up: answers the tear-down. */
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
-  if (!existsSync(join(projectRoot, 'public', 'assets'))) await buildAssets()
+  await buildAssets()
   const given = process.env.DATABASE_URL
   const server = given ? undefined : await startPostgres({ ephemeral: true })
   const adminUrl = given ?? server?.url('postgres') ?? ''

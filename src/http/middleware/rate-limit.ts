@@ -15,12 +15,12 @@ const bySession = /^(\/api\/v1)?\/auth\/(me|sessions|logout|logout-everywhere|id
 export function authRateLimit(): MiddlewareHandler<AppEnv> {
   return async function authRateLimit(c, next) {
     const { deps } = c.env
-    const isRead = bySession.test(c.req.path) && c.req.method === 'GET'
+    const isRead = bySession.test(c.req.path) && (c.req.method === 'GET' || c.req.method === 'HEAD')
     let isWithin: boolean
     try {
       isWithin = (await deps.authRateLimit.limit({ key: bucketOf(c) })).success
-    } catch {
-      if (!isRead) throw new AppError('unavailable')
+    } catch (thrown) {
+      if (!isRead) throw new AppError('unavailable', { cause: thrown })
       isWithin = true
     }
     if (!isWithin) throw new AppError('rate_limited', { retryAfterSeconds: windowSeconds })
@@ -36,9 +36,9 @@ function bucketOf(c: AppContext): string {
 
 /** An IPv4 address whole, an IPv6 one by its /64 (one subscriber has at least that); without an address all share one. */
 export function networkOf(address: string): string {
-  if (!address.includes(':')) return address === '' ? 'unknown' : address.slice(0, 45)
+  if (/^\d{1,3}(\.\d{1,3}){3}$/.test(address)) return address
   // The platform's own parser expands `::` and lower-cases; mapped IPv4 addresses keep their own bucket.
-  if (!URL.canParse(`http://[${address}]/`)) return 'unknown'
+  if (!/^[0-9a-f:.]+$/i.test(address) || !URL.canParse(`http://[${address}]/`)) return 'unknown'
   const compact = new URL(`http://[${address}]/`).hostname.slice(1, -1)
   const [head = '', tail] = compact.split('::')
   const before = head === '' ? [] : head.split(':')

@@ -1,8 +1,7 @@
 // Headers of every answer. Pages may show our own styles and pictures and post to ourselves; JSON may do nothing; the
 // documents' viewers get what their libraries need, from our own origin. No script runs on a page of ours.
 
-import type { MiddlewareHandler } from 'hono'
-import type { AppEnv } from '../context.ts'
+import type { Env, MiddlewareHandler } from 'hono'
 
 const pagePolicy =
   "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -12,7 +11,7 @@ const viewerPolicy =
 
 const viewers = new Set(['/docs', '/redoc'])
 
-export function securityHeaders(): MiddlewareHandler<AppEnv> {
+export function securityHeaders<E extends Env>(): MiddlewareHandler<E> {
   return async function securityHeaders(c, next) {
     await next()
     const headers = new Headers(c.res.headers)

@@ -4,7 +4,7 @@ import * as z from 'zod'
 import type { ServiceKey } from '../../auth/service-keys.sql.ts'
 import { createServiceKey, listKeys, permissions, revokeServiceKey } from '../../auth/service-keys.ts'
 import { originOf } from '../context.ts'
-import { claimed, declare, type Resource } from '../openapi.ts'
+import { claimed, declare, type Resource } from '../declare.ts'
 import { iso, listOf, pageQuery, presentList, readCursor, time, uuid } from './shapes.ts'
 
 const keySchema = z.object({

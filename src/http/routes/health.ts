@@ -2,9 +2,13 @@
 
 import * as z from 'zod'
 import { checkDatabase, checkReadiness } from '../../ops/health.ts'
-import { declare, type Resource } from '../openapi.ts'
+import { declare, type Resource } from '../declare.ts'
 
-const databaseSchema = z.object({ status: z.enum(['up', 'down']), migrated: z.boolean(), latency_ms: z.number() })
+const databaseSchema = z.object({
+  status: z.enum(['up', 'down', 'unknown']).describe('`unknown`: not asked, since a core setting is broken'),
+  migrated: z.boolean(),
+  latency_ms: z.number(),
+})
 
 const presentDatabase = (health: {
   isUp: boolean
@@ -18,9 +22,34 @@ const presentDatabase = (health: {
 
 const readinessSchema = z.object({
   status: z.enum(['ready', 'not_ready']),
+  settings: z.enum(['well', 'broken']).describe('Which one is broken stands in the log'),
   database: databaseSchema,
   sealing_keys: z.array(z.object({ id: z.string(), rows: z.int(), first: z.boolean(), known: z.boolean() })),
 })
+
+export const alive = { status: 'alive' } as const
+
+/** While a core setting is broken: nothing is asked. */
+export const notReady: z.output<typeof readinessSchema> = {
+  status: 'not_ready',
+  settings: 'broken',
+  database: { status: 'unknown', migrated: false, latency_ms: 0 },
+  sealing_keys: [],
+}
+
+// Whoever asks waits two seconds; several slow steps, each within its own limit, may take longer together.
+const answerWithinMs = 1_800
+
+/** What was found in time; `late` otherwise. */
+async function inTime<T>(finding: Promise<T>, late: T): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const deadline = new Promise<T>((resolve) => {
+    timer = setTimeout(() => resolve(late), answerWithinMs)
+  })
+  return Promise.race([finding, deadline]).finally(() => clearTimeout(timer))
+}
+
+const lateDatabase = { isUp: false, isMigrated: false, latencyMs: answerWithinMs }
 
 export function declareHealth(root: Resource): void {
   declare(
@@ -34,7 +63,7 @@ export function declareHealth(root: Resource): void {
       audience: 'anyone',
       answers: { 200: { description: 'Alive', schema: z.object({ status: z.literal('alive') }) } },
     },
-    async (c) => c.json({ status: 'alive' }),
+    async (c) => c.json(alive),
   )
 
   for (const path of ['/health', '/health/readiness'] as const) {
@@ -55,9 +84,13 @@ export function declareHealth(root: Resource): void {
       },
       async (c) => {
         const { deps } = c.env
-        const readiness = await checkReadiness({ db: deps.probeDb, clock: deps.clock, keyRing: deps.keyRingOrNull })
+        const readiness = await inTime(
+          checkReadiness({ db: deps.probeDb, clock: deps.clock, keyRing: deps.keyRingOrNull }),
+          { isReady: false, database: lateDatabase, sealingKeys: [] },
+        )
         const body: z.output<typeof readinessSchema> = {
           status: readiness.isReady ? 'ready' : 'not_ready',
+          settings: deps.keyRingOrNull === null ? 'broken' : 'well',
           database: presentDatabase(readiness.database),
           sealing_keys: readiness.sealingKeys.map((key) => ({
             id: key.keyId,
@@ -86,7 +119,7 @@ export function declareHealth(root: Resource): void {
       },
     },
     async (c) => {
-      const health = await checkDatabase(c.env.deps.probeDb, c.env.deps.clock)
+      const health = await inTime(checkDatabase(c.env.deps.probeDb, c.env.deps.clock), lateDatabase)
       return c.json(presentDatabase(health), health.isUp ? 200 : 503)
     },
   )

@@ -5,11 +5,11 @@ import { defaultMinTtlSeconds, maxMinTtlSeconds, vendAccessToken } from '../../m
 import { disconnectMailAccount } from '../../mail-accounts/disconnect.ts'
 import { listMailAccounts, type MailAccount, readMailAccount } from '../../mail-accounts/list.ts'
 import { startConnect } from '../../oauth/start.ts'
-import { type AppContext, originOf } from '../context.ts'
-import { claimed, declare, type Input, type Resource } from '../openapi.ts'
+import { type AppContext, assertTokensCanBeSealed, originOf } from '../context.ts'
+import { claimed, declare, type Input, type Resource } from '../declare.ts'
 import { sendErasure } from '../send-erasure.ts'
-import { presentStarted, startedSchema, startQuery } from './oauth.ts'
 import { iso, listOf, pageQuery, presentList, readCursor, time, uuid } from './shapes.ts'
+import { presentStarted, startedSchema, startQuery } from './started-flow.ts'
 
 export const mailAccountSchema = z.object({
   id: uuid,
@@ -117,8 +117,7 @@ export function declareMailAccounts(accounts: Resource): void {
       errors: ['not_found', 'invalid_return_to'],
     },
     async (c, input) => {
-      const { deps } = c.env
-      void deps.keyRing
+      assertTokensCanBeSealed(c)
       const request = {
         provider: null,
         entry: 'start',
@@ -127,7 +126,7 @@ export function declareMailAccounts(accounts: Resource): void {
         codeChallenge: input.body.code_challenge ?? null,
         mailAccountId: input.params.id,
       } as const
-      return c.json(presentStarted(await startConnect(deps, claimed(input), request)))
+      return c.json(presentStarted(await startConnect(c.env.deps, claimed(input), request)))
     },
   )
 

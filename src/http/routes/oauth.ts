@@ -1,44 +1,44 @@
 // /auth/{provider}/… and /oauth/…: the dance with a provider, and /auth/token where a front end picks its end up.
 
-import type { Hono } from 'hono'
 import * as z from 'zod'
 import { AppError } from '../../errors.ts'
 import { type Completed, completeFlow } from '../../oauth/complete.ts'
 import { redeemHandOffCode } from '../../oauth/hand-off.ts'
 import { type StartedFlow, startConnect, startSignIn } from '../../oauth/start.ts'
-import { type AppContext, type AppEnv, originOf } from '../context.ts'
+import { type AppContext, assertTokensCanBeSealed, originOf } from '../context.ts'
 import { clearFlowCookie, readFlowCookie, sessionCookieClaim, setFlowCookie, setSessionCookie } from '../cookies.ts'
-import { declare, type Input, type Resource } from '../openapi.ts'
+import { declare, type Input, type Resource } from '../declare.ts'
 import { confirmConnectPage } from '../pages/confirm-connect-page.tsx'
 import { mailAccountSchema, presentMailAccount } from './mail-accounts.ts'
 import { presentPair, tokenPairSchema } from './sessions.ts'
 import { uuid } from './shapes.ts'
+import { presentStarted, startedSchema, startQuery } from './started-flow.ts'
 
-const challenge = z
-  .string()
-  .regex(/^[A-Za-z0-9_-]{43}$/)
-  .describe('S256 challenge (RFC 7636) that binds the hand-off to this front end')
 const providerParam = z.object({ provider: z.string().max(32).describe('`google`') })
 
-export const startQuery = z.object({
-  purpose: z.enum(['sign_in', 'connect']).default('sign_in'),
-  scopes: z.enum(['identity', 'mail']).optional().describe('`mail` where the provider has mail'),
-  return_to: z.string().max(2_000).optional(),
-  code_challenge: challenge.optional(),
-})
 const loginQuery = startQuery.extend({ mail_account_id: uuid.optional().describe('Reconnects that mailbox') })
 
-export const startedSchema = z.object({ url: z.string(), state: z.string(), expires_in: z.int() })
+// Codes have 256 bytes at most (Google), states are ours; one value each, printable, or nobody is asked (OA-12).
+const callbackForms = {
+  code: /^[\x21-\x7e]{1,512}$/,
+  state: /^[A-Za-z0-9_-]{1,128}$/,
+  error: /^[\x20-\x7e]{1,200}$/,
+  iss: /^[\x21-\x7e]{1,200}$/,
+} as const
 
-export function presentStarted(flow: StartedFlow): z.output<typeof startedSchema> {
-  return { url: flow.url, state: flow.state, expires_in: flow.expiresIn }
-}
+/** What the provider adds. A value of another form is a flow nobody knows, not 422: the callback is for people. */
+const callbackQuery = z.object({
+  code: z.string().regex(callbackForms.code).optional().describe('The authorization code'),
+  state: z.string().regex(callbackForms.state).describe('As it was sent to the provider'),
+  error: z.string().regex(callbackForms.error).optional().describe('Why there is no code (RFC 6749 §4.1.2.1)'),
+  iss: z.string().regex(callbackForms.iss).optional().describe('The issuer (RFC 9207)'),
+})
 
 type StartInput = Input<typeof providerParam, typeof startQuery, z.ZodType>
 
 async function startForFrontEnd(c: AppContext, { params, query, claim }: StartInput): Promise<Response> {
   const { deps } = c.env
-  void deps.keyRing // refuses before the user is sent away where tokens could not be sealed
+  assertTokensCanBeSealed(c)
   const request = {
     provider: params.provider,
     entry: 'start',
@@ -136,7 +136,7 @@ export function declareOauth(auth: Resource, oauth: Resource): void {
     },
     async (c, { params, query }) => {
       const { deps } = c.env
-      void deps.keyRing
+      assertTokensCanBeSealed(c)
       const request = {
         provider: params.provider,
         entry: 'login',
@@ -169,6 +169,7 @@ export function declareOauth(auth: Resource, oauth: Resource): void {
         tag: 'Sign-in with a provider',
         audience: 'anyone',
         params: providerParam,
+        describedQuery: callbackQuery,
         answers: { 302: { description: 'On' } },
         errors: ['flow_unknown'],
       },
@@ -235,14 +236,6 @@ function redirectToProvider(c: AppContext, flow: StartedFlow): Response {
   return c.redirect(flow.url, 302)
 }
 
-// Codes have 256 bytes at most (Google), states are ours; one value each, printable, or nobody is asked (OA-12).
-const callbackForms = {
-  code: /^[\x21-\x7e]{1,512}$/,
-  state: /^[A-Za-z0-9_-]{1,128}$/,
-  error: /^[\x20-\x7e]{1,200}$/,
-  iss: /^[\x21-\x7e]{1,200}$/,
-} as const
-
 async function callback(c: AppContext, provider: string): Promise<Response> {
   const { searchParams } = new URL(c.req.url)
   const read = (name: keyof typeof callbackForms): string | null => {
@@ -276,14 +269,4 @@ function answerCallback(c: AppContext, completed: Completed): Response {
   c.header('Referrer-Policy', 'no-referrer')
   c.header('Cache-Control', 'no-store')
   return c.redirect(completed.location, 302)
-}
-
-/** `login` and `callback` are visited by people: their refusals are pages. */
-export function answerWithPages(router: Hono<AppEnv>): void {
-  for (const path of ['/:provider/login', '/:provider/callback']) {
-    router.use(path, async (c, next) => {
-      c.set('wantsPage', true)
-      await next()
-    })
-  }
 }

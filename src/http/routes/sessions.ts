@@ -15,7 +15,7 @@ import {
 } from '../../auth/sessions.ts'
 import { AppError } from '../../errors.ts'
 import { originOf } from '../context.ts'
-import { claimed, declare, type Resource } from '../openapi.ts'
+import { claimed, declare, type Resource } from '../declare.ts'
 import { iso, listOf, nothing, pageQuery, presentList, readCursor, time, uuid } from './shapes.ts'
 
 export const tokenPairSchema = z.object({
@@ -111,12 +111,16 @@ export function declareSessions(auth: Resource): void {
       description: 'By Bearer, or by `{ "refresh_token" }` in the body. A session that ended already is 204 too.',
       tag: 'Sessions',
       audience: 'anyone',
+      body: refreshTokenBody.partial(),
+      bodyPresence: 'may be absent',
       answers: { 204: nothing },
-      errors: ['unauthorized'],
+      errors: ['unauthorized', 'forbidden'],
     },
-    async (c, { claim }) => {
+    async (c, { claim, body }) => {
+      const refreshToken = body.refresh_token
       if (claim !== null) await logOut(c.env.deps.db, { claim }, originOf(c))
-      else await logOut(c.env.deps.db, { refreshToken: await refreshTokenOf(c.req.raw) }, originOf(c))
+      else if (refreshToken !== undefined) await logOut(c.env.deps.db, { refreshToken }, originOf(c))
+      else throw new AppError('unauthorized')
       return c.body(null, 204)
     },
   )
@@ -189,11 +193,4 @@ export function declareSessions(auth: Resource): void {
       return c.body(null, 204)
     },
   )
-}
-
-/** Logging out without Bearer: the body is the only proof there is; without one nobody is signed in. */
-async function refreshTokenOf(request: Request): Promise<string> {
-  const parsed = refreshTokenBody.safeParse(await request.json().catch(() => null))
-  if (!parsed.success) throw new AppError('unauthorized')
-  return parsed.data.refresh_token
 }

@@ -1,0 +1,102 @@
+// A route is declared once: the schemas that validate its input are the ones that describe it. Declaring registers it;
+// openapi.ts makes the document from the register. It knows no resource.
+
+import { zValidator } from '@hono/zod-validator'
+import type { Hono, MiddlewareHandler } from 'hono'
+import type * as z from 'zod'
+import type { CallerClaim } from '../auth/claims.ts'
+import { AppError, type ErrorCode } from '../errors.ts'
+import type { AppContext, AppEnv } from './context.ts'
+import { admitJsonBody, admitJsonBodyIfAny, refuseInput } from './validate.ts'
+
+/** Who may show what: nobody needs to, a person (JWT), a service key, or either. Roles and permissions are the verbs' matter. */
+export type Audience = 'anyone' | 'person' | 'key' | 'person_or_key'
+
+export interface Contract<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> {
+  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete'
+  /** Below the router's own path, OpenAPI's way: `/mail-accounts/{id}`. */
+  readonly path: string
+  readonly operationId: string
+  readonly summary: string
+  readonly description?: string
+  readonly tag: string
+  readonly audience: Audience
+  readonly params?: P
+  readonly query?: Q
+  /** Described only: the handler reads these itself, since its refusals are not 422. */
+  readonly describedQuery?: z.ZodObject
+  readonly body?: B
+  /** `may be absent`: the schema then sees `{}`. */
+  readonly bodyPresence?: 'required' | 'may be absent'
+  /** Successful answers; a schema describes JSON, none means no body or the media type given. */
+  readonly answers: Readonly<
+    Record<number, { readonly description: string; readonly schema?: z.ZodType; readonly mediaType?: string }>
+  >
+  /** Refusals of its own, beside those its audience and input bring. */
+  readonly errors?: readonly ErrorCode[]
+}
+
+export interface Input<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> {
+  readonly params: z.output<P>
+  readonly query: z.output<Q>
+  readonly body: z.output<B>
+  /** The caller's claim; for `anyone` the one that happened to be shown, or null. */
+  readonly claim: CallerClaim | null
+}
+
+export type AnyContract = Contract<z.ZodObject, z.ZodObject, z.ZodType>
+
+/** A router with a path of its own, and the contracts declared on it. */
+export interface Resource {
+  readonly router: Hono<AppEnv>
+  /** Where its routes stand in the document, `/api/v1/auth`. */
+  readonly basePath: string
+  readonly contracts: AnyContract[]
+}
+
+/** Registers a route: validates input, asks for the audience, calls `handler` with what passed. */
+export function declare<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType>(
+  resource: Resource,
+  contract: Contract<P, Q, B>,
+  handler: (c: AppContext, input: Input<P, Q, B>) => Promise<Response>,
+): void {
+  resource.contracts.push(contract as unknown as AnyContract)
+  const steps: MiddlewareHandler<AppEnv>[] = []
+  // The caller first: what an unknown one sent is not looked at.
+  if (contract.audience !== 'anyone')
+    steps.push(async (c, next) => {
+      assertAudience(c, contract.audience)
+      await next()
+    })
+  if (contract.params !== undefined) steps.push(zValidator('param', contract.params, refuseInput) as MiddlewareHandler)
+  if (contract.query !== undefined) steps.push(zValidator('query', contract.query, refuseInput) as MiddlewareHandler)
+  if (contract.body !== undefined)
+    steps.push(
+      contract.bodyPresence === 'may be absent' ? admitJsonBodyIfAny : admitJsonBody,
+      zValidator('json', contract.body, refuseInput) as MiddlewareHandler,
+    )
+  const path = contract.path.replaceAll(/\{(\w+)\}/g, ':$1')
+  resource.router.on(contract.method.toUpperCase(), [path], ...steps, (c: AppContext) => {
+    const valid = (target: string): unknown => c.req.valid(target as never)
+    // The validators above have parsed exactly these schemas.
+    const input = { params: valid('param'), query: valid('query'), body: valid('json'), claim: c.var.bearer } as Input<
+      P,
+      Q,
+      B
+    >
+    return handler(c, input)
+  })
+}
+
+function assertAudience(c: AppContext, audience: Audience): void {
+  const claim = c.var.bearer
+  if (claim === null) throw new AppError('unauthorized')
+  if (audience === 'person' && claim.kind === 'key') throw new AppError('forbidden')
+  if (audience === 'key' && claim.kind !== 'key') throw new AppError('forbidden')
+}
+
+/** The claim of a route whose audience is not `anyone`. */
+export function claimed(input: { claim: CallerClaim | null }): CallerClaim {
+  if (input.claim === null) throw new AppError('unauthorized')
+  return input.claim
+}

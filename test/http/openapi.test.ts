@@ -1,0 +1,214 @@
+// The document tells the truth: every route of the app is in it, every code of the table, and real answers are what it
+// says they are. (That it is OpenAPI 3.1 is tried in test/node/openapi.test.ts: the validator needs `eval`.)
+import { beforeAll, describe, expect, it } from 'vitest'
+import * as z from 'zod'
+import { refusals } from '../../src/errors.ts'
+import { createApp } from '../../src/http/app.ts'
+import {
+  call,
+  dance,
+  expireToken,
+  google,
+  json,
+  land,
+  newKey,
+  newPerson,
+  onlyMailbox,
+  signIn,
+  type TokenPair,
+  vend,
+} from '../support/app.ts'
+import { callWith, type Operation, otherMount, readOperations, someId } from '../support/operations.ts'
+
+const contentSchema = z.record(z.string(), z.object({ schema: z.record(z.string(), z.unknown()) }))
+const responseSchema = z.object({
+  description: z.string().optional(),
+  $ref: z.string().optional(),
+  content: contentSchema.optional(),
+})
+
+interface Document {
+  openapi: string
+  info: { title: string; version: string; description: string }
+  servers: { url: string }[]
+  components: { schemas: { Problem: Record<string, unknown> }; responses: Record<string, unknown> }
+}
+
+let document: Document
+let operations: Operation[] = []
+
+beforeAll(async () => {
+  document = await json<Document & Record<string, unknown>>(call('/openapi.json'))
+  operations = await readOperations()
+})
+
+// What programs call; the rest is for browsers: pages, viewers and files.
+const api = /^\/(api|auth|oauth|emails|health|status|metrics|\.well-known|openapi\.json)(\/|$)/
+
+describe('the document', () => {
+  it('describes every route of the app, and no other', () => {
+    const described = operations.flatMap(({ method, template }) => {
+      const other = otherMount(template)
+      return [`${method} ${template}`, ...(other === null ? [] : [`${method} ${other}`])]
+    })
+    const routed = createApp()
+      .routes.filter(({ method, path }) => method !== 'ALL' && api.test(path))
+      .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}').replace(/(?<=.)\/$/, '')}`)
+    expect([...new Set(described)].sort()).toEqual([...new Set(routed)].sort())
+  })
+
+  it('names each operation once, in camelCase, with a summary and a tag', () => {
+    const ids = operations.map(({ operationId }) => operationId)
+    expect([...new Set(ids)]).toEqual(ids)
+    for (const operation of operations) {
+      expect(operation.operationId).toMatch(/^[a-z][A-Za-z]+$/)
+      expect(operation.summary.length).toBeGreaterThan(5)
+      expect(operation.tags).toHaveLength(1)
+    }
+  })
+
+  it('declares the parameters of its paths, all required, and those of the callback', () => {
+    for (const { template, parameters } of operations) {
+      const inPath = [...template.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
+      expect(parameters.filter((one) => one.in === 'path').map(({ name }) => name)).toEqual(inPath)
+      expect(parameters.every((one) => one.in === 'query' || one.required)).toBe(true)
+    }
+    for (const id of ['completeFlow', 'completeFlowRest']) {
+      const callback = operations.find(({ operationId }) => operationId === id)
+      expect(
+        callback?.parameters.filter((one) => one.in === 'query').map(({ name, required }) => [name, required]),
+      ).toEqual([
+        ['code', false],
+        ['state', true],
+        ['error', false],
+        ['iss', false],
+      ])
+    }
+  })
+
+  it('documents every code of the table, its status beside it', () => {
+    const code = z.object({ properties: z.object({ code: z.object({ enum: z.array(z.string()) }) }) })
+    expect(code.parse(document.components.schemas.Problem).properties.code.enum).toEqual(Object.keys(refusals))
+    for (const [name, { status, title }] of Object.entries(refusals))
+      expect(document.info.description).toContain(`| \`${name}\` | ${status} | ${title} |`)
+  })
+
+  it('tells of guarded routes that they are, and of each that anything may be refused', () => {
+    for (const { responses, security, template } of operations) {
+      expect(responses.default, template).toEqual({ $ref: '#/components/responses/Problem' })
+      if (security.length > 0) expect(responses['401'], template).toBeDefined()
+      expect(Object.keys(responses).some((status) => /^[23]/.test(status))).toBe(true)
+    }
+    const logOut = operations.find(({ operationId }) => operationId === 'logOut')
+    expect(logOut?.requestBody?.required).toBe(false)
+  })
+
+  it('is about this deployment', () => {
+    expect(document).toMatchObject({
+      openapi: '3.1.0',
+      info: { title: 'Gatepost', version: '1.0.0' },
+      servers: [{ url: 'http://localhost:8787' }],
+    })
+  })
+})
+
+/** Holds an answer to the schema that the document gives for its status. */
+async function holdToDocument(operationId: string, answer: Promise<Response>): Promise<number> {
+  const operation = operations.find((one) => one.operationId === operationId)
+  const response = await answer
+  const declared = operation?.responses[String(response.status)]
+  if (declared === undefined) throw new Error(`${operationId} answered ${response.status}: ${await response.text()}`)
+  const content = responseSchema.parse(declared).content ?? {}
+  const text = await response.text()
+  const mediaType = response.headers.get('Content-Type')?.split(';')[0] ?? ''
+  if (Object.keys(content).length === 0) expect(text, operationId).toBe('')
+  else {
+    const described = content[mediaType]?.schema
+    if (described === undefined) throw new Error(`${operationId} answered ${mediaType}`)
+    const { $ref } = described
+    const schema = $ref === '#/components/schemas/Problem' ? document.components.schemas.Problem : described
+    const result = z.fromJSONSchema(schema).safeParse(JSON.parse(text))
+    expect(result.error?.issues ?? [], operationId).toEqual([])
+  }
+  return response.status
+}
+
+describe('real answers', () => {
+  it('are what the document says, for every operation that answers with JSON', async () => {
+    const admin: TokenPair & { userId: string } = await newPerson('admin@gmail.com')
+    const bearer = admin.access_token
+    const account = await onlyMailbox(bearer)
+    const { id: keyId, key } = await newKey(bearer, { expires_at: '2099-01-01T00:00:00Z' })
+    await expireToken(account.id)
+    await json(vend(key, account.id))
+    await google.addUser({ email: 'ada.work@gmail.com' })
+    const state = async (query: Record<string, string>, email: string): Promise<string> => {
+      const callback = await dance(email, { query, ...(query.purpose === 'connect' ? { bearer } : {}) })
+      return (await land(callback)).searchParams.get('state') ?? ''
+    }
+    const signInState = await state({ scopes: 'identity' }, 'admin@gmail.com')
+    const connectState = await state({ purpose: 'connect', scopes: 'mail' }, 'ada.work@gmail.com')
+    const other = await signIn('admin@gmail.com')
+    const sessions = await json<{ items: { id: string; is_current: boolean }[] }>(call('/auth/sessions', { bearer }))
+    const stale = sessions.items.find((session) => !session.is_current)?.id ?? someId
+    const at = `/api/v1/mail-accounts/${account.id}`
+    const asked: [string, () => Promise<Response>, number][] = [
+      ['liveness', () => call('/health/liveness'), 200],
+      ['health', () => call('/health'), 200],
+      ['readiness', () => call('/health/readiness'), 200],
+      ['databaseHealth', () => call('/health/database'), 200],
+      ['openApiDocument', () => call('/openapi.json'), 200],
+      ['publicKeys', () => call('/.well-known/jwks.json'), 200],
+      ['listProviders', () => call('/oauth/providers'), 200],
+      ['startFlow', () => call('/auth/google/start'), 200],
+      ['startFlow', () => call('/auth/nobody/start'), 404],
+      ['startFlow', () => call('/auth/google/start?return_to=https://evil.test'), 400],
+      ['initiateFlow', () => call('/oauth/google/initiate'), 200],
+      ['login', () => call('/auth/google/login'), 302],
+      ['redeemHandOff', () => call('/auth/token', { json: { state: signInState } }), 200],
+      ['redeemHandOff', () => call('/auth/token', { bearer, json: { state: connectState } }), 200],
+      ['redeemHandOff', () => call('/auth/token', { json: { state: signInState } }), 400],
+      ['refreshSession', () => call('/auth/refresh', { json: { refresh_token: other.refresh_token } }), 200],
+      ['refreshSession', () => call('/auth/refresh', { json: { refresh_token: 'x' } }), 401],
+      ['refreshSession', () => call('/auth/refresh', { json: { refresh_token: '' } }), 422],
+      ['readMe', () => call('/auth/me', { bearer }), 200],
+      ['readMe', () => call('/auth/me'), 401],
+      ['listSessions', () => call('/auth/sessions?limit=1', { bearer }), 200],
+      ['revokeSession', () => call(`/auth/sessions/${someId}`, { method: 'DELETE', bearer }), 404],
+      ['revokeSession', () => call(`/auth/sessions/${stale}`, { method: 'DELETE', bearer }), 204],
+      ['listAddresses', () => call('/emails/addresses', { bearer }), 200],
+      ['listMailAccounts', () => call('/api/v1/mail-accounts', { bearer }), 200],
+      ['listMailAccounts', () => call(`/api/v1/mail-accounts?user_id=${admin.userId}`, { bearer: key }), 200],
+      ['readMailAccount', () => call(at, { bearer }), 200],
+      ['readMailAccount', () => call(`/api/v1/mail-accounts/${someId}`, { bearer }), 404],
+      ['reconnectMailAccount', () => call(`${at}/reconnect`, { bearer, json: {} }), 200],
+      ['vendAccessToken', () => vend(key, account.id), 200],
+      ['vendAccessToken', () => vend(bearer, account.id), 403],
+      ['vendAccessToken', () => vend(key, someId), 404],
+      [
+        'createApiKey',
+        () => call('/api/v1/api-keys', { bearer, json: { name: 'x', permissions: ['emails:read'] } }),
+        201,
+      ],
+      ['createApiKey', () => call('/api/v1/api-keys', { bearer, headers: { 'Content-Type': 'x/y' }, body: '' }), 415],
+      ['listApiKeys', () => call('/api/v1/api-keys', { bearer }), 200],
+      ['revokeApiKey', () => call(`/api/v1/api-keys/${keyId}`, { method: 'DELETE', bearer }), 204],
+      ['vendAccessToken', () => vend(key, account.id), 401],
+      ['disconnectMailAccount', () => call(at, { method: 'DELETE', bearer }), 204],
+      ['logOutEverywhere', () => call('/auth/logout-everywhere', { method: 'POST', bearer }), 204],
+      ['logOut', () => call('/auth/logout', { method: 'POST', bearer }), 204],
+    ]
+    for (const [operationId, ask, status] of asked)
+      expect(`${operationId} ${await holdToDocument(operationId, ask())}`).toBe(`${operationId} ${status}`)
+    for (const [operationId, path] of [
+      ['health', '/health'],
+      ['readiness', '/health/readiness'],
+      ['databaseHealth', '/health/database'],
+    ] as const)
+      expect(await holdToDocument(operationId, callWith({ APP_URL: 'broken' }, path))).toBe(503)
+    expect(await holdToDocument('readiness', callWith({ TOKEN_ENCRYPTION_KEYS: '' }, '/health/readiness'))).toBe(503)
+    // The callback is for browsers: test/flows has it.
+    const held = new Set([...asked.map(([operationId]) => operationId), 'completeFlow', 'completeFlowRest'])
+    expect(operations.map(({ operationId }) => operationId).filter((operationId) => !held.has(operationId))).toEqual([])
+  })
+})
