@@ -1,13 +1,13 @@
 // The three trips of a callback: claim the flow, look, write. The write does everything or nothing: each CTE takes its
 // rows from `person`, which is empty where a precondition of the decision no longer holds.
 
-import { type SQL, sql } from 'drizzle-orm'
+import { sql } from 'drizzle-orm'
 import { type NewSessionParams, sessionCtes } from '../auth/new-session.sql.ts'
 import { stepUpMinutes } from '../auth/session-figures.ts'
-import { type AuditParams, auditRows } from '../db/audit.ts'
+import { type AuditParams, auditRow, auditRows } from '../db/audit.ts'
 import { type CallerParams, callerCtes, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
-import { eraseGrants } from '../db/erasure.ts'
+import { eraseRefused, type RefusedGrantParams } from './refuse-grant.sql.ts'
 
 /** Of any number of replays exactly one gets a row. Kept an hour longer than the flow can live. */
 export const claimFlow = statement<{ claimId: string; flowId: string; provider: string }, { readonly id: string }>(
@@ -16,75 +16,6 @@ export const claimFlow = statement<{ claimId: string; flowId: string; provider: 
   VALUES (${param('claimId', 'uuid')}, 'flow', ${param('flowId', 'text')}, ${param('provider', 'text')}, now(), now() + interval '70 minutes')
   ON CONFLICT (purpose_cd, code_hash_txt) WHERE code_hash_txt IS NOT NULL DO NOTHING
   RETURNING one_time_code_id AS "id"`,
-)
-
-export interface LookParams extends CallerParams {
-  readonly provider: string
-  readonly subject: string
-  readonly email: string | null
-  /** Connecting flows: whose mailbox is looked for. Null: of whoever the identity or the address belongs to. */
-  readonly ownerUserId: string | null
-}
-
-export interface LookRow {
-  readonly callerUserId: string | null
-  readonly callerSessionId: string | null
-  readonly isPresent: boolean
-  readonly identityUserId: string | null
-  readonly identityIsActive: boolean
-  readonly identityCredentialVersion: number | null
-  readonly addressUserId: string | null
-  readonly addressIsActive: boolean
-  readonly addressCredentialVersion: number | null
-  /** The row's own version (`xmin`): a link holds it unchanged. */
-  readonly addressRowVersion: string | null
-  readonly addressHasIdentity: boolean
-  /** The mailbox with this subject of the user it would go to. */
-  readonly accountId: string | null
-  readonly accountStatus: 'active' | 'degraded' | 'needs_reauthorization' | 'disconnected' | null
-  readonly accountHasRefreshToken: boolean
-  readonly accountClientId: string | null
-  readonly accountVersion: number | null
-}
-
-export const lookColumns: SQL = sql`
-  identity.user_id AS "identityUserId", coalesce(identity.is_active_flg, false) AS "identityIsActive", identity.credential_version_nbr AS "identityCredentialVersion",
-  address.user_id AS "addressUserId", coalesce(address.is_active_flg, false) AS "addressIsActive", address.credential_version_nbr AS "addressCredentialVersion",
-  address.row_version AS "addressRowVersion", coalesce(address.has_identity, false) AS "addressHasIdentity",
-  a.user_mail_account_id AS "accountId", a.status_cd AS "accountStatus", t.refresh_token_txt IS NOT NULL AS "accountHasRefreshToken",
-  t.client_id_txt AS "accountClientId", t.version_nbr AS "accountVersion"`
-
-/** Whose identity it is, who has the address verified, and the mailbox of `candidate` (a SQL expression; null: of whom the identity or the address belongs to). */
-export function lookJoins(of: { provider: SQL; subject: SQL; email: SQL; candidate: SQL }): SQL {
-  return sql`
-  LEFT JOIN LATERAL (
-    SELECT u.user_id, u.is_active_flg, u.credential_version_nbr
-    FROM user_identities i JOIN users u ON u.user_id = i.user_id
-    WHERE i.provider_cd = ${of.provider} AND i.provider_subject_txt = ${of.subject}
-  ) identity ON true
-  LEFT JOIN LATERAL (
-    SELECT u.user_id, u.is_active_flg, u.credential_version_nbr, u.xmin::text AS row_version,
-      EXISTS (SELECT FROM user_identities i WHERE i.user_id = u.user_id AND i.provider_cd = ${of.provider}) AS has_identity
-    FROM users u WHERE u.email_address_txt = ${of.email} AND u.email_verified_at_utc IS NOT NULL
-  ) address ON true
-  LEFT JOIN user_mail_accounts a ON a.user_id = coalesce(${of.candidate}, identity.user_id, address.user_id)
-    AND a.provider_cd = ${of.provider} AND a.provider_subject_txt = ${of.subject}
-  LEFT JOIN oauth_tokens t ON t.user_mail_account_id = a.user_mail_account_id`
-}
-
-export const lookBeforeWrite = statement<LookParams, LookRow>(
-  'oauth-look',
-  sql`WITH ${callerCtes}
-  SELECT caller.user_id AS "callerUserId", caller.session_id AS "callerSessionId",
-    coalesce(caller.authenticated_at_utc > now() - interval '${sql.raw(String(stepUpMinutes))} minutes', false) AS "isPresent", ${lookColumns}
-  FROM (SELECT 1) one
-  LEFT JOIN caller ON caller.api_key_id IS NULL
-  ${lookJoins({
-    provider: param('provider', 'text'),
-    subject: param('subject', 'text'),
-    email: param('email', 'text'),
-    candidate: param('ownerUserId', 'uuid'),
-  })}`,
 )
 
 /** How the person of the write is found: made, linked under the look's row version, taken as is, or the caller. */
@@ -139,13 +70,6 @@ export interface EndingParams {
   readonly waitingId: string | null
 }
 
-export interface RefusedGrantParams {
-  /** Sealed under `refusedAs`; null: nothing to revoke. */
-  readonly refusedGrant: string | null
-  readonly refusedAs: string | null
-  readonly refusedDueAt: Date | null
-}
-
 export type WriteParams = CallerParams &
   PersonParams &
   MailboxParams &
@@ -154,12 +78,6 @@ export type WriteParams = CallerParams &
   EndingParams &
   RefusedGrantParams &
   AuditParams
-
-const refusedGrant = (condition: SQL): SQL =>
-  eraseGrants(sql`
-    SELECT ${param('provider', 'text')}, ${param('subject', 'text')}, ${param('refusedGrant', 'text')}, ${param('refusedAs', 'text')},
-           ${param('refusedDueAt', 'timestamptz')}
-    WHERE ${condition}`)
 
 // Proven by our own letter or by Google; what a trusted provider says is never enough.
 const isAdminByAddress = sql`(u.email_verified_at_utc IS NOT NULL AND u.email_proof_cd IN ('letter', 'google') AND u.email_address_txt = ANY(${param('adminEmails', 'text[]')}))`
@@ -192,7 +110,7 @@ export const writeCompletion = statement<
       CASE WHEN ${param('emailProof', 'text')} IS NOT NULL THEN now() END, ${param('emailProof', 'text')},
       CASE WHEN ${param('emailProof', 'text')} = 'google' AND ${param('email', 'text')} = ANY(${param('adminEmails', 'text[]')}) THEN 'admin' ELSE 'user' END
     FROM ready WHERE ${param('mode', 'text')} = 'new_user'
-    RETURNING user_id
+    RETURNING user_id, role_cd
   ),
   held AS (
     UPDATE users u SET modified_at_utc = now(), role_cd = CASE WHEN ${isAdminByAddress} THEN 'admin' ELSE u.role_cd END
@@ -202,7 +120,12 @@ export const writeCompletion = statement<
       (${param('mode', 'text')} = 'link' AND u.xmin::text = ${param('rowVersion', 'text')})
       OR (${param('mode', 'text')} = 'existing' AND u.role_cd <> 'admin' AND ${isAdminByAddress})
     )
-    RETURNING u.user_id
+    RETURNING u.user_id, u.role_cd
+  ),
+  promoted AS (
+    -- The statement's own snapshot still shows the role from before.
+    SELECT created.user_id FROM created WHERE created.role_cd = 'admin'
+    UNION ALL SELECT held.user_id FROM held JOIN users u ON u.user_id = held.user_id WHERE held.role_cd = 'admin' AND u.role_cd <> 'admin'
   ),
   person AS MATERIALIZED (
     SELECT user_id FROM created
@@ -259,7 +182,7 @@ export const writeCompletion = statement<
     DELETE FROM erasures e USING person
     WHERE ${param('accountId', 'uuid')} IS NOT NULL AND e.kind_cd = 'grant' AND e.provider_cd = ${param('provider', 'text')} AND e.provider_subject_txt = ${param('subject', 'text')}
   ),
-  refused AS (${refusedGrant(sql`${param('accountId', 'uuid')} IS NULL AND EXISTS (SELECT FROM person)`)}),
+  refused AS (${eraseRefused(sql`${param('accountId', 'uuid')} IS NULL AND EXISTS (SELECT FROM person)`)}),
   ${sessionCtes(sql`SELECT person.user_id, ${param('credentialVersion', 'int')} FROM person`)},
   handed_off AS (
     INSERT INTO one_time_codes (one_time_code_id, purpose_cd, user_id, provider_cd, provider_subject_txt, challenge_txt, code_hash_txt, credential_version_nbr, expires_at_utc)
@@ -276,29 +199,10 @@ export const writeCompletion = statement<
     UPDATE one_time_codes c SET payload_sealed_txt = NULL, modified_at_utc = now()
     FROM person WHERE c.one_time_code_id = ${param('waitingId', 'uuid')}
   ),
-  audited AS (${auditRows(sql`EXISTS (SELECT FROM person)`)})
+  audited AS (${auditRows(sql`EXISTS (SELECT FROM person)`)}),
+  promotion_audited AS (${auditRow('user.promoted', 'success', sql`SELECT promoted.user_id, promoted.user_id::text, '{"by": "setting"}'::jsonb FROM promoted`)})
   SELECT person.user_id AS "userId", account_replaced.created_at_utc AS "accountCreatedAt", account_replaced.last_synced_at_utc AS "lastSyncedAt"
   FROM person LEFT JOIN account_replaced ON true`,
-)
-
-/** A refusal after the exchange: the grant that was just made goes to be revoked, and the trail is kept. */
-export const writeRefusal = statement<
-  RefusedGrantParams & AuditParams & { provider: string; subject: string; waitingId: string | null },
-  { readonly erasureId: string | null }
->(
-  'oauth-refuse',
-  sql`WITH waiting_held AS MATERIALIZED (
-    SELECT c.one_time_code_id FROM one_time_codes c
-    WHERE c.one_time_code_id = ${param('waitingId', 'uuid')} AND c.payload_sealed_txt IS NOT NULL
-    FOR UPDATE OF c
-  ),
-  waiting_emptied AS (
-    UPDATE one_time_codes c SET payload_sealed_txt = NULL, modified_at_utc = now()
-    FROM waiting_held WHERE c.one_time_code_id = waiting_held.one_time_code_id
-  ),
-  refused AS (${refusedGrant(sql`${param('waitingId', 'uuid')} IS NULL OR EXISTS (SELECT FROM waiting_held)`)}),
-  audited AS (${auditRows(sql`true`)})
-  SELECT (SELECT erasure_id FROM refused) AS "erasureId"`,
 )
 
 /** A grant begun with Bearer waits, sealed, until its session shows the hand-off code. */

@@ -11,19 +11,12 @@ import { AppError, type ErrorCode } from '../errors.ts'
 import type { ProviderFailure } from '../providers/failure.ts'
 import type { Grant, Profile, Provider } from '../providers/provider.ts'
 import { claimFlow, writeWaitingGrant } from './complete.sql.ts'
+import { type Ending, endsNothing, noHandOff, nothingMore } from './ending.ts'
 import { type Flow, flowCookieSuffix, flowIdOf, flowSeconds, forgetFlow, readFlow } from './flow.ts'
 import { type ReceivedGrant, receive, sealWaiting } from './grant.ts'
+import { setAsideForConsent } from './refuse-grant.ts'
 import { type FlowCookie, findProvider, type StartDeps, startConsentRound } from './start.ts'
-import {
-  admitWaitingGrant,
-  type Ending,
-  endsNothing,
-  noHandOff,
-  nothingMore,
-  type StoreDeps,
-  setAsideForConsent,
-  storeGrant,
-} from './store-grant.ts'
+import { admitWaitingGrant, type StoreDeps, storeGrant } from './store-grant.ts'
 
 export type CompleteDeps = StartDeps & StoreDeps
 
@@ -168,15 +161,16 @@ interface PreparedEnding {
 /** What the flow shall leave behind: nothing more (connecting), a session of our pages, or a hand-off code. */
 async function prepareEnding(deps: CompleteDeps, flow: Flow, request: CallbackRequest): Promise<PreparedEnding> {
   const { destination } = flow
+  // A sign-in that shows a session ends it; only where the flow is this browser's, or anybody could sign it out.
+  const shown = flow.entry === 'login' && flow.purpose === 'sign_in' ? request.sessionCookie : null
+  const ends = {
+    ...endsNothing,
+    endedSessionId: shown?.sessionId ?? null,
+    endedSecretHash: shown?.secretHash ?? null,
+  }
   if (destination.kind === 'own') {
     if (flow.purpose === 'connect') return { ending: nothingMore, location: destination.path, cookie: null }
     const session = await newCookieSession(deps.clock)
-    const shown = request.sessionCookie
-    const ends = {
-      ...endsNothing,
-      endedSessionId: shown?.sessionId ?? null,
-      endedSecretHash: shown?.secretHash ?? null,
-    }
     return {
       ending: { session: session.params, handOff: noHandOff, ends },
       location: destination.path,
@@ -189,7 +183,11 @@ async function prepareEnding(deps: CompleteDeps, flow: Flow, request: CallbackRe
     handOffHash: await sha256(code),
     handOffChallenge: flow.codeChallenge,
   }
-  return { ending: { ...nothingMore, handOff }, location: withQuery(destination.url, 'state', code), cookie: null }
+  return {
+    ending: { ...nothingMore, handOff, ends },
+    location: withQuery(destination.url, 'state', code),
+    cookie: null,
+  }
 }
 
 async function keepWaiting(deps: CompleteDeps, flow: Flow, ending: Ending, grant: ReceivedGrant): Promise<void> {

@@ -3,6 +3,7 @@
 
 import * as z from 'zod'
 import { sha256 } from '../crypto/hash.ts'
+import { AppError } from '../errors.ts'
 
 export const flowSeconds = 600
 
@@ -52,20 +53,24 @@ export function flowCookieSuffix(flowId: string): string {
   return flowId.slice(0, 16)
 }
 
+/** Throws 503 `unavailable` where KV does not take it: a flow that cannot be completed is not begun. */
 export async function saveFlow(store: FlowStore, flowId: string, flow: Flow): Promise<void> {
-  await store.put(`flow:${flowId}`, JSON.stringify(flow), { expirationTtl: flowSeconds })
+  try {
+    await store.put(`flow:${flowId}`, JSON.stringify(flow), { expirationTtl: flowSeconds })
+  } catch (thrown) {
+    throw new AppError('unavailable', { cause: thrown })
+  }
 }
 
-/** Null where there is none, where it has expired by its own clock, or where KV cannot say: begin again. */
+/** Null where there is none, where it has expired by its own clock, or where KV cannot say or says nonsense: begin again. */
 export async function readFlow(store: FlowStore, flowId: string, now: Date): Promise<Flow | null> {
-  let text: string | null
+  let record: unknown
   try {
-    text = await store.get(`flow:${flowId}`)
+    record = JSON.parse((await store.get(`flow:${flowId}`)) ?? 'null')
   } catch {
     return null
   }
-  if (text === null) return null
-  const parsed = flowRecord.safeParse(JSON.parse(text))
+  const parsed = flowRecord.safeParse(record)
   return parsed.success && parsed.data.expiresAt > now.getTime() ? parsed.data : null
 }
 

@@ -6,7 +6,7 @@ import { stepUpMinutes } from '../auth/session-figures.ts'
 import { auditRow, type OriginParams } from '../db/audit.ts'
 import { type CallerParams, callerCtes, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
-import { type LookRow, lookColumns, lookJoins } from './complete.sql.ts'
+import { type LookRow, lookColumns, lookJoins } from './look.sql.ts'
 
 export interface RedeemedRow extends LookRow {
   readonly verdict: 'sign_in' | 'connect' | 'refused'

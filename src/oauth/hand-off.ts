@@ -8,10 +8,11 @@ import { type CallerClaim, callerParams } from '../db/caller.ts'
 import { AppError } from '../errors.ts'
 import type { MailAccount } from '../mail-accounts/list.ts'
 import type { Provider, ProviderCode } from '../providers/provider.ts'
+import { endsNothing, nothingMore } from './ending.ts'
 import { openWaiting } from './grant.ts'
 import { redeemHandOff } from './hand-off.sql.ts'
 import { findProvider } from './start.ts'
-import { endsNothing, nothingMore, type StoreDeps, storeGrant } from './store-grant.ts'
+import { type StoreDeps, storeGrant } from './store-grant.ts'
 
 export interface HandOffDeps extends StoreDeps, TokenIssuer {
   readonly providers: ReadonlyMap<ProviderCode, Provider>

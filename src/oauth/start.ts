@@ -82,7 +82,8 @@ export async function startConnect(
   if (isReconnect && row.accountProvider === null) throw new AppError('not_found')
   const provider = findProvider(deps.providers, request.provider ?? row.accountProvider ?? '')
   if (isReconnect && row.accountProvider !== provider.code) throw new AppError('not_found')
-  const rest = prepare(deps, provider, request, 'connect')
+  // A mailbox comes back as one: reconnecting never adds a way to sign in, whatever scopes were asked for.
+  const rest = prepare(deps, provider, isReconnect ? { ...request, scopes: 'mail' } : request, 'connect')
   if (rest.scopes === 'identity' && !row.isPresent) throw new AppError('step_up_required')
   return begin(deps, provider, {
     ...rest,
