@@ -3,6 +3,9 @@
 
 import { type SQL, sql } from 'drizzle-orm'
 
+// An access token lives an hour, and revoking a dead one says nothing: it never replaces a refresh token that waits.
+const isPoorer = sql`excluded.sealed_as_txt LIKE '%access_token%' AND erasures.sealed_as_txt NOT LIKE '%access_token%'`
+
 /**
  * `INSERT` of grants to revoke. `source` yields (provider_cd, provider_subject_txt, sealed_txt, sealed_as_txt,
  * due_at_utc), one row a subject at most. A row that waits already is joined: it takes the newer envelope (an older one
@@ -15,8 +18,8 @@ export function eraseGrants(source: SQL): SQL {
     FROM (${source}) AS g(provider_cd, provider_subject_txt, sealed_txt, sealed_as_txt, due_at_utc)
     WHERE g.sealed_txt IS NOT NULL
     ON CONFLICT (kind_cd, provider_cd, provider_subject_txt) DO UPDATE SET
-      sealed_txt = excluded.sealed_txt,
-      sealed_as_txt = excluded.sealed_as_txt,
+      sealed_txt = CASE WHEN ${isPoorer} THEN erasures.sealed_txt ELSE excluded.sealed_txt END,
+      sealed_as_txt = CASE WHEN ${isPoorer} THEN erasures.sealed_as_txt ELSE excluded.sealed_as_txt END,
       due_at_utc = excluded.due_at_utc,
       version_nbr = erasures.version_nbr + 1,
       attempt_cnt = 0,

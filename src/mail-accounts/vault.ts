@@ -44,8 +44,8 @@ export function waitingGrantSealedAs(oneTimeCodeId: string, userId: string | nul
 }
 
 /** One token on its way to revocation that no row of ours ever held. */
-export function refusedGrantSealedAs(erasureId: string): SealedAs {
-  return { column: 'erasures.sealed_txt', rowId: erasureId, userId: null }
+export function refusedGrantSealedAs(kind: 'access_token' | 'refresh_token', rowId: string): SealedAs {
+  return { column: `erasures.${kind}`, rowId, userId: null }
 }
 
 /** The token inside an envelope that is to be revoked: a waiting grant's payload holds it as JSON, the others are it. */

@@ -59,7 +59,7 @@ export async function sealForRevocation(
   grant: ReceivedGrant,
   rowId: string,
 ): Promise<{ sealed: string; sealedAs: string }> {
-  const as = refusedGrantSealedAs(rowId)
+  const as = refusedGrantSealedAs(grant.refreshToken === null ? 'access_token' : 'refresh_token', rowId)
   return { sealed: await seal(ring, grant.refreshToken ?? grant.accessToken, as), sealedAs: formatSealedAs(as) }
 }
 

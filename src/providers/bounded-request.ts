@@ -76,6 +76,8 @@ async function attempt(
 async function readCapped(response: Response, signal: AbortSignal): Promise<string | null> {
   if (response.body === null) return ''
   const reader = response.body.getReader()
+  // A connection that breaks is reported by `read`; this second report of it would go unheard.
+  reader.closed.catch(() => undefined)
   const cancel = (): Promise<void> => reader.cancel().catch(() => undefined)
   if (signal.aborted) {
     await cancel()

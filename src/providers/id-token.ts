@@ -46,7 +46,11 @@ const claimsSchema = z.object({
   // A string, where RFC 7519 would also take a list: Google sends one, and a list may name somebody else's client too.
   aud: z.string(),
   azp: z.string().optional(),
-  sub: z.string().min(1).max(255),
+  // ASCII, 255 at most (OIDC Core §2); it becomes a key of ours.
+  sub: z
+    .string()
+    .max(255)
+    .regex(/^[\x20-\x7e]+$/),
   exp: z.int(),
   iat: z.int(),
   nonce: z.string(),

@@ -81,7 +81,11 @@ const grantSchema = z.object({
     .nullish(),
   refresh_token: z.union([z.literal(''), token(4096)]).nullish(),
   id_token: token(16_384).nullish().catch(null),
-  scope: z.string().max(8192).nullish(),
+  scope: z
+    .string()
+    .max(8192)
+    .regex(/^[\x20-\x7e]*$/)
+    .nullish(),
   // Anything: an odd lifetime must not lose a token that was given.
   expires_in: z.unknown().optional(),
   refresh_token_expires_in: z.unknown().optional(),

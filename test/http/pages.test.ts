@@ -209,11 +209,13 @@ describe('without a live session', () => {
     expect(await count('api_keys')).toBe(0)
   })
 
-  it('connecting leads there, and back to the page it was to end on', async () => {
+  it('connecting says so with the contract’s 401, and leads back to the page it was to end on', async () => {
     const flow = '/auth/google/login?purpose=connect&scopes=mail'
-    expect(await seeOther(call(flow))).toBe('/sign-in?return_to=/mailboxes')
-    expect(await seeOther(call(`${flow}&return_to=/admin/keys`))).toBe('/sign-in?return_to=/admin/keys')
-    expect(await seeOther(call(`${flow}&return_to=https://evil.test/`))).toBe('/sign-in?return_to=/mailboxes')
+    expect(await page(call(flow), 401)).toContain('href="/sign-in?return_to=/mailboxes"')
+    expect(await page(call(`${flow}&return_to=/admin/keys`), 401)).toContain('href="/sign-in?return_to=/admin/keys"')
+    expect(await page(call(`${flow}&return_to=https://evil.test/`), 401)).toContain(
+      'href="/sign-in?return_to=/mailboxes"',
+    )
   })
 
   it('the sign-in page does not send anybody round in circles', async () => {
@@ -436,7 +438,7 @@ describe('connecting from elsewhere', () => {
   it('leads to signing in where the session has ended', async () => {
     const cookies = await browserOf(person)
     await query('UPDATE sessions SET revoked_at_utc = now()')
-    expect(await seeOther(call(flow, { cookies }))).toBe('/sign-in?return_to=/mailboxes')
+    expect(await page(call(flow, { cookies }), 401)).toContain('href="/sign-in?return_to=/mailboxes"')
   })
 })
 

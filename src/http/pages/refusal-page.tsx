@@ -9,11 +9,13 @@ import { showPage } from './layout.tsx'
 import { encodePath, offeredProviders } from './provider-links.tsx'
 import { wordsFor } from './refusal-words.tsx'
 
+const loginPath = /\/(?:auth|oauth)\/[^/]+\/login\/?$/
 const callbackPath = /\/(?:auth|oauth)\/([^/]+)\/callback\/?$/
 
 export async function refusalPage(c: AppContext, error: AppError): Promise<Response> {
-  if (error.status === 401) {
-    c.header('WWW-Authenticate', undefined)
+  c.header('WWW-Authenticate', undefined)
+  // At `login` it is the contract's 401, with the way to sign in on it; everywhere else that way itself.
+  if (error.status === 401 && !loginPath.test(new URL(c.req.url).pathname)) {
     return c.redirect(`/sign-in?return_to=${encodePath(returnAddress(c))}`, 303)
   }
   const { title, text } = wordsFor(error.code)
@@ -77,6 +79,8 @@ function wayOnFrom(c: AppContext, error: AppError): { path: string; label: strin
     case 'account_exists':
     case 'account_disabled':
       return { path: '/sign-in', label: 'Go to the sign-in page' }
+    case 'unauthorized':
+      return { path: `/sign-in?return_to=${encodePath(returnAddress(c))}`, label: 'Sign in' }
     case 'step_up_required':
       return { path: `/sign-in?return_to=${encodePath(returnAddress(c))}`, label: 'Sign in again' }
     case 'not_found':

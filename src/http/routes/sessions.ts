@@ -80,7 +80,7 @@ function presentSession(session: LiveSession): z.output<typeof sessionSchema> {
   }
 }
 
-const refreshTokenBody = z.strictObject({ refresh_token: z.string().min(1).max(200) })
+const refreshTokenBody = z.strictObject({ refresh_token: z.string().min(1).max(4_096) })
 
 export function declareSessions(auth: Resource): void {
   declare(
