@@ -28,14 +28,25 @@ export async function consumeBatch(deps: Deps, batch: MessageBatch): Promise<voi
       const done =
         batch.queue === deadLetterQueue
           ? await bury(deps, batch.queue, message)
-          : await handle(deps, queueMessage.parse(message.body))
+          : await handle(deps, read(message.body))
       message.ack()
       deps.log.info('job', { ...measured(), ...done })
     } catch (thrown) {
-      message.retry({ delaySeconds: retryDelaySeconds })
+      // What cannot be read now cannot be read later: its tries are over at once, and it becomes a dead letter.
+      message.retry({ delaySeconds: thrown instanceof UnreadableMessage ? 0 : retryDelaySeconds })
       deps.log.error('job', { ...measured(), ...describeThrown(thrown) })
     }
   }
+}
+
+class UnreadableMessage extends Error {
+  override readonly name = 'UnreadableMessage'
+}
+
+function read(body: unknown): QueueMessage {
+  const parsed = queueMessage.safeParse(body)
+  if (!parsed.success) throw new UnreadableMessage()
+  return parsed.data
 }
 
 async function handle(deps: Deps, message: QueueMessage): Promise<{ job: string; count: number; refreshed?: number }> {

@@ -14,11 +14,13 @@ type ScheduleDeps = Pick<Deps, 'db' | 'clock' | 'log' | 'keyRing' | 'keyRingOrNu
 
 /** One tick. Each duty stands alone: one that fails is logged and leaves the others to run. */
 export async function runSchedule(deps: ScheduleDeps): Promise<void> {
+  // Without keys no token can be opened: what is due stays due until they are back.
+  const withKeys = (duty: () => Promise<number>) => async () => (deps.keyRingOrNull === null ? 0 : duty())
   const duties: readonly (readonly [string, () => Promise<number>])[] = [
-    ['refresh', () => enqueueDueTokens(deps)],
+    ['refresh', withKeys(() => enqueueDueTokens(deps))],
     ['abandoned_grants', () => purgeAbandonedGrants(deps.db)],
-    ['erasures', () => enqueueErasures(deps)],
-    ['reseal', () => (deps.keyRingOrNull === null ? Promise.resolve(0) : resealStale(deps))],
+    ['erasures', withKeys(() => enqueueErasures(deps))],
+    ['reseal', withKeys(() => resealStale(deps))],
     ['purge', () => purgeExpired(deps.db)],
   ]
   for (const [job, duty] of duties) {

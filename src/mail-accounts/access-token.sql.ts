@@ -93,7 +93,8 @@ export const vendToken = statement<VendParams, VendRow>(
     INSERT INTO audit_logs (action_cd, outcome_cd, actor_user_id, subject_id_txt, ip_address_txt, user_agent_txt, event_json)
     SELECT CASE judged.verdict WHEN 'fresh' THEN 'token.handed_out' ELSE 'token.refused' END,
            CASE judged.verdict WHEN 'fresh' THEN 'success' ELSE 'refused' END,
-           judged.caller_user_id, ${param('accountId', 'uuid')}::text, ${param('ipAddress', 'text')}, ${param('userAgent', 'text')},
+           -- A key that names a user acts for them, not as them.
+           CASE WHEN judged.api_key_id IS NULL THEN judged.caller_user_id END, ${param('accountId', 'uuid')}::text, ${param('ipAddress', 'text')}, ${param('userAgent', 'text')},
            jsonb_build_object('api_key_id', judged.api_key_id) || CASE judged.verdict WHEN 'fresh' THEN '{}' ELSE jsonb_build_object('reason', judged.verdict) END
     FROM judged WHERE judged.verdict NOT IN ('stale', 'held')
   )

@@ -3,13 +3,13 @@
 
 import { uuidV7 } from '../crypto/random.ts'
 import { recordAudit } from '../db/audit.sql.ts'
-import type { RequestOrigin } from '../db/audit.ts'
+import type { AuditEvent, RequestOrigin } from '../db/audit.ts'
 import { type CallerClaim, callerParams } from '../db/caller.ts'
 import { AppError } from '../errors.ts'
 import { type VendRow, vendToken } from './access-token.sql.ts'
 import { type RefreshDeps, refreshLeased } from './refresh.ts'
-import { leaseSeconds } from './refresh-policy.ts'
-import { missingScopes } from './scopes.ts'
+import { leaseSeconds, type RefreshVerdict } from './refresh-policy.ts'
+import { missingScopes, splitScopes } from './scopes.ts'
 import { openToken } from './vault.ts'
 
 /** What is guaranteed where nothing is asked, and the most that may be asked, in seconds. */
@@ -36,7 +36,8 @@ export interface HandedOutToken {
 
 /**
  * A valid token, refreshed first if it must be. Throws 401; 403 `forbidden` (a person, or a key without `tokens:vend`),
- * `insufficient_scope`; 404; 409 `needs_reauthorization`; 503 `provider_unavailable`, `sealed_token_unreadable`.
+ * `insufficient_scope`; 404; 409 `needs_reauthorization`; 503 `provider_unavailable`, `sealed_token_unreadable`,
+ * `misconfigured`.
  */
 export async function vendAccessToken(
   deps: RefreshDeps,
@@ -44,6 +45,8 @@ export async function vendAccessToken(
   request: TokenRequest,
   origin: RequestOrigin,
 ): Promise<HandedOutToken> {
+  // Before the trip that leases and records: without keys nothing is handed out, and nothing may say it was.
+  void deps.keyRing
   const startedAt = deps.clock().getTime()
   for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 1.6, 2_000)) {
     const leaseId = uuidV7(deps.clock())
@@ -69,35 +72,27 @@ async function refreshNow(
   wanted: readonly string[],
   origin: RequestOrigin,
 ): Promise<HandedOutToken | null> {
-  const now = deps.clock()
-  const isLive = row.expiresAt !== null && row.expiresAt > now
+  let isLive = false
   const [outcome] = await refreshLeased(
     deps,
     [row],
-    { id: leaseId, until: new Date(now.getTime() + leaseSeconds * 1_000) },
+    { id: leaseId, until: new Date(deps.clock().getTime() + leaseSeconds * 1_000) },
     {
       origin,
-      eventsFor: (verdict) =>
-        verdict.kind === 'refreshed' || (isLive && verdict.kind !== 'dead' && verdict.kind !== 'unreadable')
-          ? [
-              {
-                action: 'token.handed_out',
-                actorUserId: null,
-                subjectId: row.accountId,
-                outcome: 'success',
-                event: { api_key_id: row.apiKeyId, refreshed: verdict.kind === 'refreshed' },
-              },
-            ]
-          : [],
+      eventsFor: (verdict) => {
+        // Now, not when the call began: it may have taken as long as the old token had left.
+        isLive = row.expiresAt !== null && row.expiresAt > deps.clock()
+        return describeEnding(row, verdict, wanted, isLive ? 'live' : 'expired')
+      },
     },
   )
   if (outcome === undefined || !outcome.isStored) return null
   const { verdict } = outcome
   switch (verdict.kind) {
     case 'refreshed': {
-      const scopes = verdict.grant.scopes ?? row.grantedScopes.split(' ')
+      const scopes = grantedBy(row, verdict.grant)
       // The answer may tell that the user withdrew a permission meanwhile.
-      if (!wanted.every((scope) => scopes.includes(scope))) throw new AppError('insufficient_scope')
+      if (!covers(scopes, wanted)) throw new AppError('insufficient_scope')
       return token(deps, row.provider, verdict.grant.accessToken, verdict.grant.expiresAt, scopes)
     }
     case 'dead':
@@ -115,6 +110,48 @@ async function refreshNow(
   }
 }
 
+/** The audit row that commits with the answer: what the caller is about to get. An unreadable seal has a row of its own. */
+function describeEnding(
+  row: VendRow,
+  verdict: RefreshVerdict,
+  wanted: readonly string[],
+  oldToken: 'live' | 'expired',
+): AuditEvent[] {
+  const base = { actorUserId: null, subjectId: row.accountId }
+  const handedOut = (refreshed: boolean): AuditEvent => ({
+    ...base,
+    action: 'token.handed_out',
+    outcome: 'success',
+    event: { api_key_id: row.apiKeyId, refreshed },
+  })
+  const refused = (reason: string): AuditEvent => ({
+    ...base,
+    action: 'token.refused',
+    outcome: 'refused',
+    event: { api_key_id: row.apiKeyId, reason },
+  })
+  switch (verdict.kind) {
+    case 'refreshed':
+      return [covers(grantedBy(row, verdict.grant), wanted) ? handedOut(true) : refused('insufficient_scope')]
+    case 'dead':
+      return [refused('needs_reauthorization')]
+    case 'unreadable':
+      return []
+    case 'retry':
+    case 'misconfigured':
+    case 'handed_back':
+      return oldToken === 'live' ? [handedOut(false)] : []
+  }
+}
+
+function grantedBy(row: VendRow, grant: { readonly scopes: readonly string[] | null }): readonly string[] {
+  return grant.scopes ?? splitScopes(row.grantedScopes)
+}
+
+function covers(granted: readonly string[], wanted: readonly string[]): boolean {
+  return wanted.every((scope) => granted.includes(scope))
+}
+
 async function openAndHandOut(deps: RefreshDeps, row: VendRow, origin: RequestOrigin): Promise<HandedOutToken> {
   if (row.accessToken === null || row.expiresAt === null) throw new AppError('needs_reauthorization')
   const opened = await openToken(deps.keyRing, row.accessToken, 'access_token_txt', row)
@@ -123,7 +160,7 @@ async function openAndHandOut(deps: RefreshDeps, row: VendRow, origin: RequestOr
     await recordUnreadable(deps, row, origin)
     throw new AppError('sealed_token_unreadable')
   }
-  return token(deps, row.provider, opened.plaintext, row.expiresAt, row.grantedScopes.split(' '))
+  return token(deps, row.provider, opened.plaintext, row.expiresAt, splitScopes(row.grantedScopes))
 }
 
 function token(
@@ -131,9 +168,8 @@ function token(
   providerCode: string,
   accessToken: string,
   expiresAt: Date,
-  granted: readonly string[],
+  scopes: readonly string[],
 ): HandedOutToken {
-  const scopes = granted.filter((scope) => scope !== '')
   return { accessToken, expiresAt, scopes, missingScopes: missingScopes(deps.providers, providerCode, scopes) }
 }
 

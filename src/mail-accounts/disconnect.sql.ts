@@ -80,7 +80,8 @@ export const claimErasure = statement<{ erasureId: string }, ClaimedErasure>(
       EXISTS (
         SELECT FROM user_mail_accounts a JOIN oauth_tokens t ON t.user_mail_account_id = a.user_mail_account_id
         WHERE a.provider_cd = e.provider_cd AND a.provider_subject_txt = e.provider_subject_txt AND a.is_active_flg
-          AND a.status_cd <> 'needs_reauthorization' AND coalesce(t.refresh_token_txt, t.access_token_txt) IS NOT NULL
+          -- What outlived its user is nobody's grant.
+          AND a.user_id IS NOT NULL AND a.status_cd <> 'needs_reauthorization' AND coalesce(t.refresh_token_txt, t.access_token_txt) IS NOT NULL
       ) OR EXISTS (
         SELECT FROM one_time_codes c
         -- Consumed or not, expired or not: while its envelope stands it may still be stored, or purge makes an erasure of it.
@@ -130,7 +131,6 @@ export const finishErasure = statement<
   'erasure-finish',
   sql`WITH gone AS (
     DELETE FROM erasures WHERE erasure_id = ${param('erasureId', 'uuid')} AND version_nbr = ${param('version', 'int')} AND ${param('isDone', 'boolean')}
-    RETURNING erasure_id
   ),
   delayed AS (
     UPDATE erasures SET last_error_cd = ${param('error', 'text')}, due_at_utc = greatest(due_at_utc, now() + make_interval(secs => ${param('delaySeconds', 'int')})), modified_at_utc = now()
@@ -146,7 +146,8 @@ export const finishErasure = statement<
   ),
   audited AS (
     INSERT INTO audit_logs (action_cd, outcome_cd, subject_id_txt)
-    SELECT 'grant.revoked', 'success', gone.erasure_id::text FROM gone
+    -- Even where a connection took the row away meanwhile: the provider has ended that grant, too.
+    SELECT 'grant.revoked', 'success', ${param('erasureId', 'uuid')}::text WHERE ${param('isDone', 'boolean')}
   )
   SELECT count(*)::int AS "woken" FROM woken`,
 )

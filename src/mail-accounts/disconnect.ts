@@ -44,6 +44,8 @@ export async function revokeGrant(
   deps: RevokeDeps,
   message: EraseMessage,
 ): Promise<'done' | 'dropped' | 'retry' | 'nothing'> {
+  // Before the claim: without keys nothing can be revoked, and no attempt is charged.
+  void deps.keyRing
   const erasureId = message.erasure_id
   const claimed = await deps.db.first(claimErasure, { erasureId })
   if (claimed === null) return 'nothing'

@@ -32,11 +32,15 @@ export async function claimDue(deps: {
       claimed_until: until.toISOString(),
     })
   }
-  return { messages, isMore: rows.length === claimLimit }
+  return { messages, isMore: rows.length >= claimLimit }
 }
 
-/** Refreshes one message's tokens. A doubled or late message leases nothing and asks nobody. */
+/**
+ * Refreshes one message's tokens. A doubled or late message leases nothing and asks nobody. Throws 503 `misconfigured`
+ * where the sealing keys are broken, before anything is leased.
+ */
 export async function refreshClaimed(deps: RefreshDeps, message: RefreshMessage): Promise<RefreshOutcome[]> {
+  void deps.keyRing
   const lease = { id: uuidV7(deps.clock()), until: new Date(deps.clock().getTime() + leaseSeconds * 1_000) }
   const tokens = await deps.db.all(leaseClaimedTokens, {
     ids: message.ids,
@@ -50,7 +54,9 @@ const resealLimit = 200
 
 /** Seals a batch of rows under other keys again under the first, so that those keys can be retired. Returns how many. */
 export async function resealStale(deps: Pick<RefreshDeps, 'db' | 'keyRing' | 'log'>): Promise<number> {
-  const stale = await deps.db.all(findStaleSeals, { keyId: deps.keyRing[0].id, limit: resealLimit })
+  const [, ...older] = deps.keyRing
+  if (older.length === 0) return 0
+  const stale = await deps.db.all(findStaleSeals, { olderKeyIds: older.map((key) => key.id), limit: resealLimit })
   const rows: { token_id: string; version: number; access_token: string | null; refresh_token: string | null }[] = []
   for (const row of stale) {
     const access =

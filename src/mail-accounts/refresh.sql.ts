@@ -122,7 +122,8 @@ export const storeAnswers = statement<AuditParams & { answers: string }, StoredA
         WHEN 'unreadable' THEN t.refresh_due_at_utc WHEN 'dead' THEN NULL ELSE answer.due_at END,
       failure_cnt = CASE answer.result
         WHEN 'refreshed' THEN 0 WHEN 'retry' THEN t.failure_cnt + 1 WHEN 'dead' THEN t.failure_cnt + 1 ELSE t.failure_cnt END,
-      last_error_cd = CASE WHEN answer.result = 'refreshed' THEN NULL ELSE coalesce(answer.error, t.last_error_cd) END,
+      last_error_cd = CASE answer.result
+        WHEN 'refreshed' THEN NULL WHEN 'unreadable' THEN t.last_error_cd ELSE coalesce(answer.error, t.last_error_cd) END,
       last_refreshed_at_utc = CASE WHEN answer.result = 'refreshed' THEN now() ELSE t.last_refreshed_at_utc END,
       version_nbr = t.version_nbr + CASE WHEN answer.result IN ('refreshed', 'dead') THEN 1 ELSE 0 END,
       lease_id = NULL, lease_until_utc = NULL,
@@ -216,17 +217,16 @@ export interface StaleSeal {
   readonly refreshToken: string | null
 }
 
-/** Rows sealed under another key than the first. As two ranges, which the index answers; `<>` it would not. */
-export const findStaleSeals = statement<{ keyId: string; limit: number }, StaleSeal>(
+/**
+ * Rows sealed under the ring's older keys; the index answers. Those under a key that is not in the ring cannot be sealed
+ * again: they must not take the places of those that can (readiness names them).
+ */
+export const findStaleSeals = statement<{ olderKeyIds: readonly string[]; limit: number }, StaleSeal>(
   'reseal-find',
-  sql`WITH stale AS (
-    (SELECT * FROM oauth_tokens WHERE split_part(coalesce(refresh_token_txt, access_token_txt), '.', 2) < ${param('keyId', 'text')} LIMIT ${param('limit', 'int')})
-    UNION ALL
-    (SELECT * FROM oauth_tokens WHERE split_part(coalesce(refresh_token_txt, access_token_txt), '.', 2) > ${param('keyId', 'text')} LIMIT ${param('limit', 'int')})
-  )
-  SELECT stale.oauth_token_id AS "tokenId", stale.user_mail_account_id AS "accountId", a.user_id AS "userId", stale.version_nbr AS "version",
-         stale.access_token_txt AS "accessToken", stale.refresh_token_txt AS "refreshToken"
-  FROM stale JOIN user_mail_accounts a ON a.user_mail_account_id = stale.user_mail_account_id AND a.user_id IS NOT NULL
+  sql`SELECT t.oauth_token_id AS "tokenId", t.user_mail_account_id AS "accountId", a.user_id AS "userId", t.version_nbr AS "version",
+         t.access_token_txt AS "accessToken", t.refresh_token_txt AS "refreshToken"
+  FROM oauth_tokens t JOIN user_mail_accounts a ON a.user_mail_account_id = t.user_mail_account_id AND a.user_id IS NOT NULL
+  WHERE split_part(coalesce(t.refresh_token_txt, t.access_token_txt), '.', 2) = ANY(${param('olderKeyIds', 'text[]')})
   LIMIT ${param('limit', 'int')}`,
 )
 

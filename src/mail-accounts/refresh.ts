@@ -64,12 +64,18 @@ export async function refreshLeased(
   const run = { refusals: 0, successes: 0 }
 
   async function lane(): Promise<void> {
-    for (let token = waiting.shift(); token !== undefined; token = waiting.shift()) {
-      const isHopeless = run.refusals >= circuitThreshold && run.successes === 0
-      const verdict = isHopeless ? handBack(deps) : await ask(deps, token, lease)
-      if (verdict.kind === 'misconfigured') run.refusals += 1
-      if (verdict.kind === 'refreshed') run.successes += 1
-      answered.push({ token, verdict, row: await answerRow(deps, token, verdict, lease) })
+    // Where writing has failed for good, nothing more is asked for: it could not be kept.
+    for (let token = waiting.shift(); token !== undefined && failure === null; token = waiting.shift()) {
+      try {
+        const isHopeless = run.refusals >= circuitThreshold && run.successes === 0
+        const verdict = isHopeless ? handBack(deps) : await ask(deps, token, lease)
+        if (verdict.kind === 'misconfigured') run.refusals += 1
+        if (verdict.kind === 'refreshed') run.successes += 1
+        answered.push({ token, verdict, row: await answerRow(deps, token, verdict, lease) })
+      } catch (thrown) {
+        // What other lanes were given must still be written: it may be the only copy.
+        keepFirst(thrown)
+      }
       if (answered.length >= answersPerWrite) flush()
     }
   }
