@@ -58,10 +58,20 @@ export async function vendAccessToken(
       if (token !== null) return token
     } else if (row.verdict !== 'busy') throw refusal(row, deps.clock())
     // Somebody else's refresh is under way, or ours was overtaken: look again, a little later each time.
-    if (deps.clock().getTime() - startedAt + pollMs > longestWaitMs)
-      throw new AppError('provider_unavailable', { retryAfterSeconds: 5 })
+    if (deps.clock().getTime() - startedAt + pollMs > longestWaitMs) return handOutWhatLives(deps, row, origin)
     await new Promise((resolve) => setTimeout(resolve, pollMs * (0.75 + deps.chance() / 2)))
   }
+}
+
+/** Whoever holds the lease has not come back: a token that still lives is handed out, however short. */
+async function handOutWhatLives(deps: RefreshDeps, row: VendRow, origin: RequestOrigin): Promise<HandedOutToken> {
+  if (row.expiresAt === null || row.expiresAt <= deps.clock())
+    throw new AppError('provider_unavailable', { retryAfterSeconds: 5 })
+  const event = { api_key_id: row.apiKeyId, refreshed: false }
+  await recordAudit(deps.db, origin, [
+    { action: 'token.handed_out', actorUserId: null, subjectId: row.accountId, outcome: 'success', event },
+  ])
+  return openAndHandOut(deps, row, origin)
 }
 
 /** Null where the answer was discarded because another changed the row: look again. */

@@ -115,3 +115,31 @@ describe.each([
     expect((await google.grants()).filter(({ refresh_tokens }) => refresh_tokens === 1)).toHaveLength(6)
   })
 })
+
+describe('a lease holder that never comes back', () => {
+  beforeEach(async () => {
+    await truncateAll()
+    await google.reset()
+  })
+
+  it('RF-15 leaves a caller the live token, after the longest wait, with its audit row; 503 where none lives', async () => {
+    const [live, dead] = await seedMailboxes(2)
+    const key = await backend()
+    await query(
+      `UPDATE oauth_tokens SET lease_id = gen_random_uuid(), lease_until_utc = now() + interval '1 minute',
+         last_refreshed_at_utc = now() - interval '1 hour',
+         expires_at_utc = now() + CASE WHEN user_mail_account_id = $1 THEN interval '5 minutes' ELSE interval '-1 minute' END`,
+      [live?.accountId],
+    )
+    const [given, refused] = await Promise.all([
+      vend(key, live?.accountId ?? '', { min_ttl_seconds: 1_800 }),
+      vend(key, dead?.accountId ?? ''),
+    ])
+    expect((await json<{ expires_in: number }>(given)).expires_in).toBeLessThanOrEqual(300)
+    expect([refused.status, refused.headers.get('Retry-After')]).toEqual([503, '5'])
+    expect(await refreshCalls()).toBe(0)
+    expect(await count('audit_logs', `action_cd = 'token.handed_out' AND subject_id_txt = $1`, [live?.accountId])).toBe(
+      1,
+    )
+  })
+})
