@@ -1,0 +1,90 @@
+// docs/performance.md: the tables with the words around them. Figures come from the run; the words hold for any run.
+import { budgetTable, planTable, rateTable, table } from './report.ts'
+import type { Results } from './run.ts'
+
+export function performancePage(results: Results): string {
+  const over = budgetTable(results).split('**over**').length - 1
+  return `# Performance
+
+Written by \`npm run bench\` on ${results.date}, on a machine of ${results.cores} cores (${results.isQuick ? 'a quick run: read it as a hint' : 'a full run'}, ${results.minutes.toFixed(0)} minutes).
+Do not edit: run it again. ${over === 0 ? 'Every budget is kept.' : `**${over} budget${over === 1 ? ' is' : 's are'} missed in this run**; what limits each path stands below.`}
+
+## Budgets
+
+${budgetTable(results)}
+
+A ratio is the median of ${results.isQuick ? 'three' : 'five'} rounds, each beside its control in the same minute. Round trips are counted on the wire, the
+start-up of a connection left out, BEGIN and COMMIT counted.
+
+## Rates
+
+${rateTable(results)}
+
+Sixteen keep-alive connections, each sending as soon as it was answered. \`workerd ms\` and \`PostgreSQL ms\` are processor
+time a request; the first line of each group is its control. Where the machine is busy, believe the processor time before
+the rate, and the ratio before either.
+
+## Statements
+
+${planTable(results)}
+
+The generic plan of each named statement, as it runs once it is prepared, with statistics that are up to date;
+${results.scheduled[0]?.due ?? 0} tokens due for \`refresh-claim\`, 100 for \`refresh-lease\`, 25 answers for \`refresh-store\`. Whole tables are
+fine where they hold a handful of rows (\`provider_states\`, few keys, few sessions).
+
+## The bundle
+
+${table(
+  ['part', 'KiB'],
+  results.bundle.parts.slice(0, 12).map(([name, bytes]) => [name, (bytes / 1_024).toFixed(0)]),
+)}
+
+As uploaded (minified where \`wrangler.toml\` says so), before gzip, static assets left out.
+
+## What limits each path
+
+- **login, start**: two SHA-256, three random values, one KV put and the authorization address; no database. The KV here
+  answers on this machine at once; in production it is a network away, and the ratio comes nearer to 1.
+- **me, mailbox list**: one trip. Beside the one query they verify an ES256 signature, pass the middleware, look the
+  route up, write a log line and read a statement of three CTEs. All of it is processor time; with the database
+  20 ms away next to nothing of it is seen.
+- **vend, fresh**: one trip that reads, judges and writes the audit row; its commit waits for the disk, as the control's does.
+- **vend, expired**: two trips around one call of the provider: HKDF and AES-GCM to open one token and to seal two.
+- **callback**: three trips around one call of the provider; the ID token's RS256 signature and the write of up to nine
+  tables' worth of CTEs.
+- **session refresh**: one trip, one HMAC, two SHA-256, one ES256 signature.
+- **scheduled refresh**: with a provider of 20 ms the five lanes (250 tokens/s at most, less the timers' half millisecond);
+  with an immediate one the processor: one bounded HTTP request, one envelope opened and two sealed for each token, and 25
+  answers to a statement.
+- **start-up**: compiling and running the bundle's top level (schemas, routes, statements), then opening the keys.
+- **memory**: what workerd keeps of a TCP connection it opened; the control keeps as much.
+
+## How it is measured
+
+- The Worker is the bundle of \`wrangler deploy --dry-run\`, run by \`workerd serve\` with a small configuration of its own:
+  no development server, no Miniflare. A wrapper module gives it the queues, the rate limit and the assets as plain
+  objects, and doors for cron and queue. Controls are built and run the same way, one process each.
+- KV is a small HTTP server behind workerd's own KV binding; the KV control uses the same one.
+- A small pooler in transaction mode that shares named statements stands for Hyperdrive, with 20 warm connections. Without
+  one every request would pay for a PostgreSQL process and plan its statement again, which production does not.
+- PostgreSQL is a real server of its own for the run, \`fsync\` and \`synchronous_commit\` on, otherwise its defaults. It
+  stores the accounts with real envelopes, each sealed for its row.
+- The provider is a stub that answers at once, or after 20 ms. It counts its calls; the run fails where a due token was
+  asked for twice or not at all.
+- Round trips are counted by a TCP proxy between pooler and PostgreSQL; a second run puts that proxy 20 ms away.
+- Start-up and memory come from clean processes, the empty Worker and the one query beside them.
+
+Everything shares the machine: load generator, pooler, PostgreSQL, workerd. Rates are therefore lower than what workerd
+could do alone, for the controls as well.
+
+## Running it
+
+\`\`\`sh
+npm run bench               # all of it, about ten minutes; writes this page
+npm run bench -- --quick    # under two minutes, prints only; add --write to write this page
+npm run bench -- --json=results.json
+\`\`\`
+
+Close what else uses the processors. Processor time and memory are read from /proc, and left out where there is none.
+`
+}

@@ -1,0 +1,128 @@
+// The hot statements as PostgreSQL runs them once they are prepared: the generic plan's time, and whether any of it
+// walks a whole table. The texts are the Worker's own. Everything is rolled back.
+import { fillPlaceholders } from 'drizzle-orm'
+import type postgres from 'postgres'
+import * as z from 'zod'
+import { readMe } from '../src/auth/sessions.sql.ts'
+import { sha256 } from '../src/crypto/hash.ts'
+import { uuidV7 } from '../src/crypto/random.ts'
+import { callerParams } from '../src/db/caller.ts'
+import type { Statement } from '../src/db/client.ts'
+import { vendToken } from '../src/mail-accounts/access-token.sql.ts'
+import { listMailAccountRows } from '../src/mail-accounts/list.sql.ts'
+import { claimDueTokens, leaseClaimedTokens, storeAnswers } from '../src/mail-accounts/refresh.sql.ts'
+import { median } from './measure.ts'
+import type { Callers } from './paths.ts'
+import { makeDue } from './seed.ts'
+import type { World } from './world.ts'
+
+export interface Plan {
+  readonly name: string
+  /** Milliseconds, median of some runs. */
+  readonly executionMs: number
+  readonly planningMs: number
+  /** Tables that are read from end to end, with the rows found there. */
+  readonly wholeTables: readonly string[]
+  /** The plan as JSON, for who wants to look. */
+  readonly tree: unknown
+}
+
+const planSchema = z.array(z.object({ Plan: z.unknown(), 'Planning Time': z.number(), 'Execution Time': z.number() }))
+const nodeSchema = z.object({
+  'Node Type': z.string(),
+  'Relation Name': z.string().optional(),
+  'Actual Rows': z.number().optional(),
+  Plans: z.array(z.unknown()).optional(),
+})
+
+const runs = 5
+
+/** `due` tokens are made due for the claim. */
+export async function explainHot(world: World, callers: Callers, due: number): Promise<Plan[]> {
+  const [person] = callers.signedIn
+  const [owner] = callers.people
+  if (person === undefined || owner === undefined) throw new Error('nobody is signed in')
+  const [session] = await world.sql`SELECT session_id FROM sessions WHERE user_id = ${person.userId} LIMIT 1`
+  const claim = callerParams({ kind: 'session', userId: person.userId, sessionId: String(session?.session_id) })
+  const key = callerParams({ kind: 'key', keyHash: await sha256(callers.serviceKey) })
+  const origin = { ipAddress: '203.0.113.7', userAgent: 'gatepost-bench/1' }
+  const leaseId = uuidV7(new Date())
+  const vend = { accountId: owner.accountId, forUserId: null, scopes: [], minTtlSeconds: 60, leaseId }
+  await makeDue(world.sql, due)
+  const until = new Date(Date.now() + 300_000)
+  const ids = (
+    await world.sql`SELECT oauth_token_id AS id FROM oauth_tokens WHERE refresh_due_at_utc <= now() LIMIT 100`
+  ).map((row) => String(row.id))
+  const claimed = async (sql: postgres.ReservedSql): Promise<void> =>
+    void (await sql`UPDATE oauth_tokens SET refresh_due_at_utc = ${until} WHERE oauth_token_id = ANY(${ids}::uuid[])`)
+  const leased = async (sql: postgres.ReservedSql): Promise<void> =>
+    void (await sql`UPDATE oauth_tokens SET lease_id = ${leaseId}, version_nbr = 1 WHERE oauth_token_id = ANY(${ids}::uuid[])`)
+  const answers = ids.slice(0, 25).map((token_id) => ({
+    ...{ token_id, lease_id: leaseId, version: 1, result: 'refreshed', access_token: 'gp1.k.a', refresh_token: null },
+    ...{ expires_at: until, refresh_token_expires_at: null, scopes: null, due_at: until, error: null },
+  }))
+  const plans = [
+    await explain(world.sql, readMe, claim),
+    await explain(world.sql, listMailAccountRows, { ...claim, forUserId: null, before: null, limit: 51 }),
+    await explain(world.sql, vendToken, { ...key, ...origin, ...vend }),
+    await explain(world.sql, claimDueTokens, { until, limit: 10_000 }),
+    await explain(world.sql, leaseClaimedTokens, { ids, claimedUntil: until, leaseId }, claimed),
+    await explain(world.sql, storeAnswers, { answers: JSON.stringify(answers), audit: '[]', ...origin }, leased),
+  ]
+  await world.sql`UPDATE oauth_tokens SET refresh_due_at_utc = now() + interval '40 minutes' WHERE refresh_due_at_utc <= now()`
+  return plans
+}
+
+/** @param before runs in the same transaction, outside the measurement */
+async function explain<P extends object, R extends object>(
+  sql: postgres.Sql,
+  statement: Statement<P, R>,
+  params: P,
+  before: (sql: postgres.ReservedSql) => Promise<void> = async () => {},
+): Promise<Plan> {
+  const reserved = await sql.reserve()
+  const values = fillPlaceholders([...statement.params], params as Record<string, unknown>).map(literal)
+  const explained: z.infer<typeof planSchema> = []
+  try {
+    await reserved.unsafe('SET plan_cache_mode = force_generic_plan')
+    await reserved.unsafe(`PREPARE explained AS ${statement.text}`)
+    for (let run = 0; run <= runs; run += 1) {
+      await reserved.unsafe('BEGIN')
+      await before(reserved)
+      const [row] = await reserved.unsafe(
+        `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE explained(${values.join(', ')})`,
+      )
+      await reserved.unsafe('ROLLBACK')
+      explained.push(...planSchema.parse(row?.['QUERY PLAN']))
+    }
+    await reserved.unsafe('DEALLOCATE explained')
+    await reserved.unsafe('RESET plan_cache_mode')
+  } finally {
+    reserved.release()
+  }
+  // The first run plans, and finds cold pages.
+  const warm = explained.slice(1)
+  const tree = warm.at(-1)?.Plan
+  return {
+    name: statement.name,
+    executionMs: median(warm.map((one) => one['Execution Time'])),
+    planningMs: explained[0]?.['Planning Time'] ?? 0,
+    wholeTables: wholeTablesOf(tree),
+    tree,
+  }
+}
+
+function literal(value: unknown): string {
+  if (value === null || value === undefined) return 'NULL'
+  if (Array.isArray(value)) return `'{${value.map((one) => JSON.stringify(String(one))).join(',')}}'`
+  const text = value instanceof Date ? value.toISOString() : String(value)
+  return `'${text.replaceAll("'", "''")}'`
+}
+
+function wholeTablesOf(tree: unknown): string[] {
+  const node = nodeSchema.safeParse(tree)
+  if (!node.success) return []
+  const { 'Node Type': type, 'Relation Name': table, 'Actual Rows': rows, Plans: plans } = node.data
+  const own = type === 'Seq Scan' && table !== undefined ? [`${table} (${rows ?? 0} rows)`] : []
+  return [...new Set([...own, ...(plans ?? []).flatMap(wholeTablesOf)])]
+}

@@ -1,0 +1,198 @@
+// `npm run bench`: builds the Worker, runs it in `workerd serve` beside its controls and a PostgreSQL of its own, measures
+// every budget of DESIGN section 9, prints them and writes docs/performance.md. `-- --quick` takes under two minutes.
+import { writeFile } from 'node:fs/promises'
+import { cpus } from 'node:os'
+import { join } from 'node:path'
+import { projectRoot } from '../scripts/postgres.ts'
+import { type Contestant, type Measured, measure } from './measure.ts'
+import { type Kept, measureKept, measureStartUp, type StartUp } from './memory.ts'
+import {
+  type Callers,
+  callbackShooter,
+  controlByIdShooter,
+  controlShooter,
+  handOffShooter,
+  listShooter,
+  loginShooter,
+  meShooter,
+  sessionRefreshShooter,
+  startShooter,
+  vendExpiredShooter,
+  vendFreshShooter,
+} from './paths.ts'
+import { performancePage } from './performance-page.ts'
+import { explainHot, type Plan } from './plans.ts'
+import { printed } from './report.ts'
+import { countScheduled, runScheduled, type ScheduledRun, type ScheduledTrips } from './scheduled.ts'
+import { newServiceKey, type Person, seedAccounts, signIn } from './seed.ts'
+import { measureWire, type WireResult } from './wire.ts'
+import type { Workerd } from './workerd.ts'
+import { openWorld, type World } from './world.ts'
+
+export interface Results {
+  readonly date: string
+  readonly cores: number
+  readonly isQuick: boolean
+  readonly minutes: number
+  readonly bundle: {
+    readonly bytes: number
+    readonly gzipBytes: number
+    readonly parts: readonly (readonly [string, number])[]
+  }
+  /** Each group begins with its control. */
+  readonly groups: readonly (readonly Measured[])[]
+  readonly wire: WireResult
+  readonly scheduled: readonly ScheduledRun[]
+  readonly scheduledTrips: ScheduledTrips
+  readonly plans: readonly { readonly stored: number; readonly plans: readonly Plan[] }[]
+  readonly kept: readonly Kept[]
+  /** A process that refreshes 10,000 due accounts (null where it failed), and an empty Worker's memory. */
+  readonly due: ScheduledRun | null
+  readonly dueCount: number
+  readonly emptyBytes: number | null
+  readonly startUp: StartUp
+}
+
+const isQuick = process.argv.includes('--quick')
+const figures = isQuick
+  ? { sizes: [1_000, 10_000], rounds: 3, seconds: 1, single: 300, startUps: 5, due: 2_000 }
+  : { sizes: [1_000, 10_000, 100_000], rounds: 5, seconds: 2, single: 800, startUps: 11, due: 10_000 }
+const lanes = 16
+const dueEach = 1_000
+const keptRequests = 20_000
+
+const startedAt = performance.now()
+const say = (line: string): void =>
+  console.error(`${((performance.now() - startedAt) / 1_000).toFixed(0).padStart(4)} s  ${line}`)
+
+async function main(): Promise<void> {
+  // Said once by Node of the function that takes the types off two small modules; nothing to act on.
+  process.removeAllListeners('warning')
+  const world = await openWorld(say)
+  try {
+    const results = await measureAll(world)
+    console.log(printed(results))
+    if (!isQuick || process.argv.includes('--write')) {
+      await writeFile(join(projectRoot, 'docs', 'performance.md'), performancePage(results))
+      say('wrote docs/performance.md')
+    }
+    const json = process.argv.find((argument) => argument.startsWith('--json='))?.slice('--json='.length)
+    if (json !== undefined) await writeFile(json, JSON.stringify(results, null, 1))
+  } finally {
+    await world.close()
+  }
+}
+
+async function measureAll(world: World): Promise<Results> {
+  say('start-up')
+  const startUp = await measureStartUp(world, figures.startUps)
+  const people: Person[] = []
+  const scheduled: ScheduledRun[] = []
+  const plans: { stored: number; plans: Plan[] }[] = []
+  let callers: Callers = { people, signedIn: [], serviceKey: await newServiceKey(world) }
+  const candidate = await world.start('candidate')
+  for (const stored of figures.sizes) {
+    say(`storing ${stored} accounts`)
+    people.push(...(await seedAccounts(world, people.length, stored)))
+    if (callers.signedIn.length === 0) callers = { ...callers, signedIn: await signIn(world, people.slice(0, 200)) }
+    say('plans')
+    plans.push({ stored, plans: await explainHot(world, callers, dueEach) })
+    say('scheduled refresh')
+    for (const [providerMs, consumers] of scheduledSetups(stored))
+      scheduled.push(await runScheduled(world, candidate, { stored, due: dueEach, providerMs, consumers }))
+  }
+  say('scheduled refresh, counted')
+  const scheduledTrips = await countScheduled(world, dueEach)
+  const groups = await measureRates(world, callers, candidate)
+  await candidate.stop()
+  say('round trips')
+  const wire = await measureWire(world, callers, figures.seconds)
+  say('memory')
+  const kept = isQuick ? [] : await measureMemory(world, callers)
+  say(`${figures.due} due accounts`)
+  const fresh = await world.start('candidate')
+  const empty = await world.start('empty')
+  const many = { stored: people.length, due: figures.due, providerMs: 0, consumers: 1 }
+  const due = await runScheduled(world, fresh, many).catch((error: unknown) => {
+    say(String(error))
+    return null
+  })
+  const emptyBytes = await empty.residentBytes()
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    cores: cpus().length,
+    isQuick,
+    minutes: (performance.now() - startedAt) / 60_000,
+    bundle: { bytes: world.built.bundleBytes, gzipBytes: world.built.gzipBytes, parts: world.built.parts },
+    ...{ groups, wire, scheduled, scheduledTrips, plans, kept, due, dueCount: figures.due, emptyBytes, startUp },
+  }
+}
+
+async function measureMemory(world: World, callers: Callers): Promise<Kept[]> {
+  return [
+    await measureKept(world, 'empty', 'empty Worker', controlShooter(), keptRequests),
+    await measureKept(world, 'query', 'one query', controlByIdShooter(callers), keptRequests),
+    await measureKept(world, 'candidate', 'me', meShooter(callers), keptRequests),
+  ]
+}
+
+/** Provider's milliseconds and consumers at once; the first of all only warms up. */
+function scheduledSetups(stored: number): readonly (readonly [number, number])[] {
+  const largest = stored === figures.sizes.at(-1)
+  return largest
+    ? [
+        [0, 1],
+        [0, 4],
+        [20, 1],
+      ]
+    : [[0, 1]]
+}
+
+/** Rates beside their controls, one process each. */
+async function measureRates(world: World, callers: Callers, candidate: Workerd): Promise<Measured[][]> {
+  const handOffs: string[] = []
+  let taken = 1_000
+  const returning = (): readonly Person[] => {
+    taken = (taken + figures.single) % Math.max(1, callers.people.length - 2 * figures.single)
+    return callers.people.slice(taken, taken + figures.single)
+  }
+  const own = (name: string, shooter: Contestant['shooter']): Contestant => ({ name, process: candidate, shooter })
+  const finite = (name: string, shooter: Contestant['shooter']): Contestant => ({
+    ...own(name, shooter),
+    isFinite: true,
+  })
+  const control = async (
+    what: 'kv' | 'query' | 'insert' | 'fetch',
+    name: string,
+    shooter: Contestant['shooter'],
+  ): Promise<Contestant> => ({ name, process: await world.start(what), shooter })
+  const byId = (): ReturnType<typeof controlByIdShooter> => controlByIdShooter(callers)
+  const groups: Contestant[][] = [
+    [await control('kv', 'one KV put', controlShooter), own('login', loginShooter), own('start', startShooter)],
+    [
+      await control('query', 'one query', byId),
+      own('me', () => meShooter(callers)),
+      own('mailbox list', () => listShooter(callers)),
+    ],
+    [
+      await control('insert', 'one insert', byId),
+      own('vend, fresh', () => vendFreshShooter(callers)),
+      own('session refresh', () => sessionRefreshShooter(callers)),
+    ],
+    [
+      await control('fetch', 'one fetch', controlShooter),
+      finite('vend, expired', () => vendExpiredShooter(world, callers, figures.single)),
+      finite('callback', () => callbackShooter(world, candidate.port, { people: returning() }, handOffs)),
+      finite('hand-off', () => handOffShooter(handOffs.splice(0))),
+    ],
+  ]
+  const measured: Measured[][] = []
+  for (const group of groups) {
+    say(`rates: ${group.map(({ name }) => name).join(', ')}`)
+    measured.push(await measure(world, group, { rounds: figures.rounds, seconds: figures.seconds, lanes }))
+  }
+  await Promise.all(groups.map((group) => group[0]?.process.stop()))
+  return measured
+}
+
+await main()
