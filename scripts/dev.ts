@@ -191,12 +191,8 @@ function followPort(text: string, port: number): string {
 }
 
 async function checkSettings(settings: Settings): Promise<void> {
-  const path = join(projectRoot, 'src', 'env.ts')
-  if (!existsSync(path)) return
-  const module: { checkSettings?: (vars: Record<string, string | undefined>) => string[] } = await import(
-    pathToFileURL(path).href
-  )
-  const problems = module.checkSettings?.(settings) ?? []
+  const { checkSettingsAndKeys } = await import('../src/deps.ts')
+  const problems = await checkSettingsAndKeys(settings)
   if (problems.length === 0) return
   throw new Refusal(
     [

@@ -1,7 +1,7 @@
 // The composition root: from the platform's env to what verbs take. One database client, clock and log an invocation;
 // settings and keys are opened once an isolate. No decisions here.
 
-import { fromBase64 } from './crypto/encoding.ts'
+import { fromBase64, normalizeEmail } from './crypto/encoding.ts'
 import { importHmacKey } from './crypto/hash.ts'
 import { parseSigningKeys, type SigningKeys, SigningKeysError } from './crypto/jwt.ts'
 import { type KeyRing, KeyRingError, parseKeyRing } from './crypto/seal.ts'
@@ -44,6 +44,7 @@ export interface Deps {
 
 interface Opened {
   readonly settings: Settings
+  readonly adminEmails: readonly string[]
   readonly signingKeys: SigningKeys
   readonly keyRing: KeyRing | null
   readonly refreshTokenKey: CryptoKey
@@ -79,6 +80,17 @@ async function openSettings(env: WorkerEnv): Promise<Opened | { problems: readon
   return opened ?? { problems }
 }
 
+/**
+ * For scripts, before the Worker starts: all that is wrong with these settings, keys and addresses included, a sentence
+ * each, naming the setting and never its value. Runs in Node as well.
+ */
+export async function checkSettingsAndKeys(vars: Readonly<Record<string, string | undefined>>): Promise<string[]> {
+  const { settings, problems } = parseSettings(vars)
+  const found = [...problems]
+  if (settings !== null) await openKeys(settings, (setting, problem) => found.push({ setting, problem }))
+  return found.map(({ setting, problem }) => `${setting} ${problem}`)
+}
+
 /** Null where a key without which nothing works cannot be used. */
 async function openKeys(
   settings: Settings,
@@ -87,7 +99,7 @@ async function openKeys(
   // Messages of these two name an entry by its position, never its content.
   const reportThrown = (setting: string) => (thrown: unknown) => {
     const isOurs = thrown instanceof SigningKeysError || thrown instanceof KeyRingError
-    report(setting, isOurs ? thrown.message : 'is malformed')
+    report(setting, isOurs ? `cannot be used: ${thrown.message}` : 'is malformed')
     return null
   }
   const { tokenEncryptionKeys } = settings
@@ -99,9 +111,14 @@ async function openKeys(
     tokenEncryptionKeys === null
       ? null
       : await parseKeyRing(tokenEncryptionKeys).catch(reportThrown('TOKEN_ENCRYPTION_KEYS'))
+  // Compared with stored addresses, so of their form; one that is none makes nobody an administrator.
+  const adminEmails = settings.adminEmails.map(normalizeEmail).filter((email) => email !== null)
+  if (adminEmails.length < settings.adminEmails.length)
+    report('ADMIN_EMAILS', 'has an entry that is no e-mail address; the others count')
   if (signingKeys === null || !isPepperWell) return null
   return {
     settings,
+    adminEmails,
     signingKeys,
     keyRing,
     refreshTokenKey: await importHmacKey(pepper, 'gatepost/refresh-token-successor'),
@@ -130,7 +147,7 @@ function buildDeps(env: WorkerEnv, opened: Opened): Deps {
   return {
     settings,
     appUrl: settings.appUrl,
-    adminEmails: settings.adminEmails,
+    adminEmails: opened.adminEmails,
     returns: settings,
     isHandoffChallengeRequired: settings.isHandoffChallengeRequired,
     clock,

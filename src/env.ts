@@ -33,7 +33,7 @@ export interface Settings {
   readonly returnUrls: readonly string[]
   readonly corsOrigins: readonly string[]
   readonly isHandoffChallengeRequired: boolean
-  /** Lower-case. */
+  /** As they were given; deps.ts normalises them. */
   readonly adminEmails: readonly string[]
   /** Null where it is missing or malformed: the token routes then refuse; there is no fallback. */
   readonly tokenEncryptionKeys: string | null
@@ -181,14 +181,17 @@ function shape(s: z.output<typeof settingsSchema>, tokenEncryptionKeys: string |
     returnUrls: s.FRONTEND_CALLBACK_URL === null ? s.RETURN_URLS : [s.FRONTEND_CALLBACK_URL, ...s.RETURN_URLS],
     corsOrigins: s.CORS_ORIGINS.map((entry) => new URL(entry).origin),
     isHandoffChallengeRequired: s.HANDOFF_CHALLENGE === 'required',
-    adminEmails: s.ADMIN_EMAILS.map((entry) => entry.toLowerCase()),
+    adminEmails: s.ADMIN_EMAILS,
     tokenEncryptionKeys,
     jwtSigningKeys: s.JWT_SIGNING_KEYS,
     codePepper: s.CODE_PEPPER,
   }
 }
 
-/** For scripts: what is wrong with these settings, a sentence each, naming the setting and never its value. */
+/**
+ * What is wrong with the form of these settings, a sentence each, naming the setting and never its value. Pure:
+ * `checkSettingsAndKeys` of deps.ts opens the keys as well.
+ */
 export function checkSettings(vars: Readonly<Record<string, string | undefined>>): string[] {
   return parseSettings(vars).problems.map(({ setting, problem }) => `${setting} ${problem}`)
 }

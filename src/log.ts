@@ -16,7 +16,6 @@ export interface LogFields {
   readonly message_id?: string
   readonly attempts?: number
   readonly count?: number
-  readonly claimed?: number
   readonly refreshed?: number
   readonly failed?: number
   readonly provider?: string
@@ -43,7 +42,6 @@ const allowed = new Set<string>([
   'message_id',
   'attempts',
   'count',
-  'claimed',
   'refreshed',
   'failed',
   'provider',
@@ -61,9 +59,9 @@ export type LogEvent =
   | 'misconfigured'
   | 'bug'
   | 'alarm_circuit_open'
+  | 'alarm_provider_misconfigured'
   | 'alarm_sealed_token_unreadable'
   | 'alarm_dead_letter'
-  | 'key_cache_failed'
   | 'queue_send_failed'
   | 'unavailable'
 

@@ -1,10 +1,15 @@
 // Statements of sessions: read, list, end, rotate. Each is one trip and begins with the caller where one is needed.
 
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import { auditRow, type OriginParams } from '../db/audit.ts'
 import { type CallerParams, callerCtes, liveSession, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
 import { refreshTokenDays, rotationGraceSeconds } from './session-figures.ts'
+
+/** Marks the refresh tokens of ended sessions, for people and tools that read the table; the session's end is what counts. */
+const revokeFamily = (sessionIds: SQL): SQL => sql`
+  UPDATE refresh_tokens SET revoked_at_utc = now(), modified_at_utc = now()
+  WHERE revoked_at_utc IS NULL AND session_id IN (${sessionIds})`
 
 export interface Me {
   readonly id: string
@@ -64,6 +69,7 @@ export const endOneSession = statement<
       AND caller.api_key_id IS NULL AND sessions.revoked_at_utc IS NULL
     RETURNING sessions.session_id, sessions.user_id
   ),
+  family AS (${revokeFamily(sql`SELECT ended.session_id FROM ended`)}),
   audited AS (${auditRow('session.ended', 'success', sql`SELECT ended.user_id, ended.session_id::text, '{}'::jsonb FROM ended`)})
   SELECT ended.session_id AS "ended" FROM caller LEFT JOIN ended ON true WHERE caller.api_key_id IS NULL`,
 )
@@ -84,6 +90,7 @@ export const endThisSession = statement<
     )
     RETURNING session_id, user_id
   ),
+  family AS (${revokeFamily(sql`SELECT ended.session_id FROM ended`)}),
   audited AS (${auditRow('session.ended', 'success', sql`SELECT ended.user_id, ended.session_id::text, '{}'::jsonb FROM ended`)})
   SELECT session_id AS "ended" FROM ended`,
 )
@@ -100,7 +107,9 @@ export const endAllSessions = statement<CallerParams & OriginParams, { readonly 
   ended AS (
     UPDATE sessions SET revoked_at_utc = now(), modified_at_utc = now()
     FROM raised WHERE sessions.user_id = raised.user_id AND sessions.revoked_at_utc IS NULL
+    RETURNING sessions.session_id
   ),
+  family AS (${revokeFamily(sql`SELECT ended.session_id FROM ended`)}),
   audited AS (${auditRow('session.all_ended', 'success', sql`SELECT raised.user_id, raised.user_id::text, '{}'::jsonb FROM raised`)})
   SELECT user_id AS "userId" FROM raised`,
 )
@@ -119,7 +128,7 @@ export interface RotationRow {
 export const rotateRefreshToken = statement<OriginParams & { shownHash: string; successorHash: string }, RotationRow>(
   'session-rotate',
   sql`WITH shown AS (
-    UPDATE refresh_tokens SET used_at_utc = coalesce(used_at_utc, now()), shown_cnt = shown_cnt + 1
+    UPDATE refresh_tokens SET used_at_utc = coalesce(used_at_utc, now()), shown_cnt = shown_cnt + 1, modified_at_utc = now()
     WHERE token_hash_txt = ${param('shownHash', 'text')}
     RETURNING session_id, used_at_utc, shown_cnt, expires_at_utc, revoked_at_utc
   ),
@@ -149,6 +158,7 @@ export const rotateRefreshToken = statement<OriginParams & { shownHash: string; 
                         revoked_at_utc = CASE WHEN judged.verdict = 'reused' THEN now() ELSE sessions.revoked_at_utc END
     FROM judged WHERE sessions.session_id = judged.session_id AND judged.verdict IN ('rotated', 'reused')
   ),
+  family AS (${revokeFamily(sql`SELECT judged.session_id FROM judged WHERE judged.verdict = 'reused'`)} AND token_hash_txt <> ${param('shownHash', 'text')}),
   audited AS (${auditRow('session.reuse_detected', 'refused', sql`SELECT judged.user_id, judged.session_id::text, '{}'::jsonb FROM judged WHERE judged.verdict = 'reused'`)})
   SELECT verdict AS "verdict", user_id AS "userId", session_id AS "sessionId" FROM judged`,
 )

@@ -30,8 +30,3 @@ export function uuidV7(now: Date): string {
 export function isUuid(text: string): boolean {
   return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
 }
-
-/** A number from `min` (inclusive) to `max` (exclusive), to spread load over time. Not for secrets. */
-export function jitter(min: number, max: number, random: () => number = Math.random): number {
-  return min + (max - min) * random()
-}

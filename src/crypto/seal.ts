@@ -104,11 +104,6 @@ export async function open(ring: KeyRing, envelope: string, as: SealedAs): Promi
   }
 }
 
-/** The id of the key an envelope was sealed under; null where it is no envelope. */
-export function sealedUnder(envelope: string): string | null {
-  return readEnvelope(envelope)?.keyId ?? null
-}
-
 /** The place as text, for an envelope that is moved away from its row (`erasures.sealed_as_txt`). No secret. */
 export function formatSealedAs(as: SealedAs): string {
   return JSON.stringify([as.column, as.rowId, as.userId])

@@ -102,6 +102,8 @@ function crossOrigin() {
   })
 }
 
+const later = { 'Retry-After': '60' }
+
 interface BrokenEnv {
   readonly Bindings: { readonly log: Log }
   readonly Variables: { requestId: string }
@@ -119,11 +121,11 @@ export function createBrokenApp(): Hono<BrokenEnv> {
     c.env.log.error('request', line)
   })
   app.get('/health/liveness', (c) => c.json(alive))
-  app.get('/health', (c) => c.json(notReady, 503))
-  app.get('/health/readiness', (c) => c.json(notReady, 503))
-  app.get('/health/database', (c) => c.json(notReady.database, 503))
+  app.get('/health', (c) => c.json(notReady, 503, later))
+  app.get('/health/readiness', (c) => c.json(notReady, 503, later))
+  app.get('/health/database', (c) => c.json(notReady.database, 503, later))
   app.notFound((c) => {
-    const headers = new Headers({ 'Retry-After': '60' })
+    const headers = new Headers(later)
     return problemDocument(c.var.requestId, new AppError('misconfigured'), headers)
   })
   return app

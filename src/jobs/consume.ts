@@ -2,7 +2,7 @@
 // answered on its own, so that one that fails does not bring the others back.
 
 import type { Deps } from '../deps.ts'
-import { describeThrown } from '../log.ts'
+import { describeThrown, type LogFields } from '../log.ts'
 import { revokeGrant } from '../mail-accounts/disconnect.ts'
 import { refreshClaimed } from '../mail-accounts/due.ts'
 import { type QueueMessage, queueMessage } from '../messages.ts'
@@ -49,12 +49,18 @@ function read(body: unknown): QueueMessage {
   return parsed.data
 }
 
-async function handle(deps: Deps, message: QueueMessage): Promise<{ job: string; count: number; refreshed?: number }> {
+async function handle(
+  deps: Deps,
+  message: QueueMessage,
+): Promise<Pick<LogFields, 'job' | 'count' | 'refreshed' | 'failed'>> {
   switch (message.kind) {
     case 'refresh': {
       const outcomes = await refreshClaimed(deps, message)
-      const refreshed = outcomes.filter((outcome) => outcome.isStored && outcome.verdict.kind === 'refreshed').length
-      return { job: 'refresh', count: outcomes.length, refreshed }
+      const stored = (...kinds: string[]): number =>
+        outcomes.filter(({ isStored, verdict }) => isStored && kinds.includes(verdict.kind)).length
+      // What was handed back was not asked for, and what cannot be opened has an alarm of its own.
+      const failed = stored('retry', 'dead', 'misconfigured')
+      return { job: 'refresh', count: outcomes.length, refreshed: stored('refreshed'), failed }
     }
     case 'erase':
       return { job: 'erase', count: (await revokeGrant(deps, message)) === 'done' ? 1 : 0 }

@@ -21,7 +21,7 @@ export async function runSchedule(deps: ScheduleDeps): Promise<void> {
     ['abandoned_grants', () => purgeAbandonedGrants(deps.db)],
     ['erasures', withKeys(() => enqueueErasures(deps))],
     ['reseal', withKeys(() => resealStale(deps))],
-    ['purge', () => purgeExpired(deps.db)],
+    ['purge', () => purgeExpired(deps.db, deps.log)],
   ]
   for (const [job, duty] of duties) {
     const startedAt = deps.clock().getTime()

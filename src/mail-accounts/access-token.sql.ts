@@ -14,6 +14,8 @@ export interface VendParams extends CallerParams, OriginParams {
   readonly scopes: readonly string[]
   readonly minTtlSeconds: number
   readonly leaseId: string
+  /** False where too little of the longest wait is left for a call to the provider. */
+  readonly mayLease: boolean
 }
 
 /**
@@ -48,7 +50,11 @@ export const vendToken = statement<VendParams, VendRow>(
   'vend',
   sql`WITH ${callerCtes},
   found AS (
-    SELECT t.*, a.user_id, a.provider_cd, a.status_cd, a.granted_scopes_txt, u.is_active_flg, p.open_until_utc
+    SELECT t.*, a.user_id, a.provider_cd, a.status_cd, a.granted_scopes_txt, u.is_active_flg, p.open_until_utc,
+      -- After the pause cron probes first, with the grant that worked last; where none came for two minutes, this may.
+      coalesce(p.open_until_utc > now() - interval '2 minutes', false) AS is_circuit_open,
+      t.failure_cnt > 0 AND t.refresh_due_at_utc > now() AS is_backing_off,
+      t.lease_until_utc > now() AS is_leased
     FROM caller
     JOIN user_mail_accounts a ON a.user_mail_account_id = ${param('accountId', 'uuid')} AND a.is_active_flg
     JOIN users u ON u.user_id = a.user_id AND u.is_active_flg
@@ -61,23 +67,26 @@ export const vendToken = statement<VendParams, VendRow>(
   ),
   judged AS (
     SELECT found.*, caller.api_key_id, caller.user_id AS caller_user_id,
-      CASE WHEN found.open_until_utc IS NOT NULL THEN greatest(found.open_until_utc, now() + interval '30 seconds') ELSE found.refresh_due_at_utc END AS retry_at,
+      CASE WHEN found.is_circuit_open THEN greatest(found.open_until_utc, now() + interval '30 seconds') ELSE found.refresh_due_at_utc END AS retry_at,
       CASE
         WHEN caller.api_key_id IS NULL THEN 'not_a_key'
         WHEN NOT 'tokens:vend' = ANY(caller.permissions) THEN 'not_permitted'
         WHEN found.oauth_token_id IS NULL THEN 'not_found'
         WHEN found.status_cd = 'needs_reauthorization' THEN 'needs_reauthorization'
         WHEN NOT string_to_array(found.granted_scopes_txt, ' ') @> ${param('scopes', 'text[]')} THEN 'insufficient_scope'
+        -- Nothing of mail was granted and nothing can refresh it: there is no token to hand out, and nothing died.
+        WHEN found.refresh_token_txt IS NULL AND found.refresh_due_at_utc IS NULL AND found.expires_at_utc <= now() THEN 'insufficient_scope'
         WHEN found.expires_at_utc > now() AND (
           found.expires_at_utc > now() + make_interval(secs => ${param('minTtlSeconds', 'int')})
           -- What was refreshed within the last minute will not get longer by asking again.
           OR found.last_refreshed_at_utc > now() - interval '1 minute'
           -- Nobody can be asked now: the live token is what there is.
           OR found.refresh_token_txt IS NULL
-          OR found.open_until_utc IS NOT NULL
-          OR (found.failure_cnt > 0 AND found.refresh_due_at_utc > now())
+          OR found.is_circuit_open
+          OR found.is_backing_off
         ) THEN 'fresh'
-        WHEN found.open_until_utc IS NOT NULL OR (found.failure_cnt > 0 AND found.refresh_due_at_utc > now()) THEN 'held'
+        -- While somebody is asking, there is an answer to wait for.
+        WHEN (found.is_circuit_open OR found.is_backing_off) AND found.is_leased IS NOT TRUE THEN 'held'
         ELSE 'stale'
       END AS verdict
     FROM caller LEFT JOIN found ON true
@@ -85,7 +94,8 @@ export const vendToken = statement<VendParams, VendRow>(
   leased AS (
     UPDATE oauth_tokens t SET lease_id = ${param('leaseId', 'uuid')}, lease_until_utc = now() + ${leaseInterval}
     FROM judged
-    WHERE judged.verdict = 'stale' AND t.oauth_token_id = judged.oauth_token_id AND t.version_nbr = judged.version_nbr
+    WHERE judged.verdict = 'stale' AND ${param('mayLease', 'boolean')} AND NOT judged.is_circuit_open AND NOT judged.is_backing_off
+      AND t.oauth_token_id = judged.oauth_token_id AND t.version_nbr = judged.version_nbr
       AND (t.lease_until_utc IS NULL OR t.lease_until_utc <= now())
     RETURNING t.oauth_token_id
   ),

@@ -18,6 +18,8 @@ export const maxMinTtlSeconds = 1_800
 
 const longestWaitMs = 12_000
 const firstPollMs = 150
+/** As providers are given (providers/bounded-request): a lease is taken only where a whole call fits into the wait. */
+const providerTimeoutMs = 10_000
 
 export interface TokenRequest {
   readonly accountId: string
@@ -50,15 +52,20 @@ export async function vendAccessToken(
   const startedAt = deps.clock().getTime()
   for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 1.6, 2_000)) {
     const leaseId = uuidV7(deps.clock())
-    const row = await deps.db.first(vendToken, { ...callerParams(claim), ...origin, ...request, leaseId })
+    const elapsedMs = deps.clock().getTime() - startedAt
+    const mayLease = elapsedMs <= longestWaitMs - providerTimeoutMs
+    const row = await deps.db.first(vendToken, { ...callerParams(claim), ...origin, ...request, leaseId, mayLease })
     if (row === null) throw new AppError('unauthorized')
     if (row.verdict === 'fresh') return openAndHandOut(deps, row, origin)
     if (row.verdict === 'leased') {
       const token = await refreshNow(deps, row, leaseId, request.scopes, origin)
       if (token !== null) return token
-    } else if (row.verdict !== 'busy') throw refusal(row, deps.clock())
-    // Somebody else's refresh is under way, or ours was overtaken: look again, a little later each time.
-    if (deps.clock().getTime() - startedAt + pollMs > longestWaitMs) return handOutWhatLives(deps, row, origin)
+      // Overtaken: what this row said is as old as the call. Look again; there is no time left to lease once more.
+      continue
+    }
+    if (row.verdict !== 'busy') throw refusal(row, deps.clock())
+    // Somebody else's refresh is under way: look again, a little later each time.
+    if (elapsedMs + pollMs > longestWaitMs) return handOutWhatLives(deps, row, origin)
     await new Promise((resolve) => setTimeout(resolve, pollMs * (0.75 + deps.chance() / 2)))
   }
 }

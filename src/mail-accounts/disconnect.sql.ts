@@ -16,12 +16,14 @@ export const disconnectAccount = statement<
 >(
   'mail-account-disconnect',
   sql`WITH ${callerCtes},
-  held AS (
-    SELECT t.oauth_token_id, t.access_token_txt, t.refresh_token_txt, a.user_mail_account_id, a.user_id, a.provider_cd, a.provider_subject_txt
-    FROM caller
-    JOIN user_mail_accounts a ON a.user_id = caller.user_id AND a.user_mail_account_id = ${param('accountId', 'uuid')}
-    JOIN oauth_tokens t ON t.user_mail_account_id = a.user_mail_account_id
+  mailbox AS (
+    SELECT a.user_mail_account_id, a.user_id, a.provider_cd, a.provider_subject_txt
+    FROM caller JOIN user_mail_accounts a ON a.user_id = caller.user_id AND a.user_mail_account_id = ${param('accountId', 'uuid')}
     WHERE caller.api_key_id IS NULL
+  ),
+  held AS (
+    SELECT t.oauth_token_id, t.access_token_txt, t.refresh_token_txt
+    FROM mailbox JOIN oauth_tokens t ON t.user_mail_account_id = mailbox.user_mail_account_id
     FOR UPDATE OF t
   ),
   emptied AS (
@@ -35,20 +37,22 @@ export const disconnectAccount = statement<
       status_changed_at_utc = CASE WHEN a.status_cd = 'disconnected' THEN a.status_changed_at_utc ELSE now() END,
       -- Disconnecting once more without keeping the mail lets it go; keeping comes with the first time only.
       keep_mail_flg = ${param('keepsMail', 'boolean')} AND (a.is_active_flg OR a.keep_mail_flg), modified_at_utc = now()
-    FROM held WHERE a.user_mail_account_id = held.user_mail_account_id
+    -- The token row is locked first; a mailbox without one is disconnected all the same.
+    FROM mailbox LEFT JOIN held ON true
+    WHERE a.user_mail_account_id = mailbox.user_mail_account_id
     RETURNING a.user_mail_account_id
   ),
   erased AS (${eraseGrants(sql`
-    SELECT held.provider_cd, held.provider_subject_txt, coalesce(held.refresh_token_txt, held.access_token_txt),
+    SELECT mailbox.provider_cd, mailbox.provider_subject_txt, coalesce(held.refresh_token_txt, held.access_token_txt),
       CASE WHEN held.refresh_token_txt IS NOT NULL
-        THEN ${sealedAsSql('refresh_token_txt', sql`held.user_mail_account_id`, sql`held.user_id`)}
-        ELSE ${sealedAsSql('access_token_txt', sql`held.user_mail_account_id`, sql`held.user_id`)} END,
+        THEN ${sealedAsSql('refresh_token_txt', sql`mailbox.user_mail_account_id`, sql`mailbox.user_id`)}
+        ELSE ${sealedAsSql('access_token_txt', sql`mailbox.user_mail_account_id`, sql`mailbox.user_id`)} END,
       now()
-    FROM held`)}),
+    FROM mailbox JOIN held ON true`)}),
   audited AS (${auditRow(
     'mail_account.disconnected',
     'success',
-    sql`SELECT held.user_id, held.user_mail_account_id::text, jsonb_build_object('keep_mail', ${param('keepsMail', 'boolean')}) FROM held`,
+    sql`SELECT mailbox.user_id, mailbox.user_mail_account_id::text, jsonb_build_object('keep_mail', ${param('keepsMail', 'boolean')}) FROM mailbox`,
   )})
   SELECT caller.api_key_id IS NOT NULL AS "isKey", disconnected.user_mail_account_id AS "accountId", erased.erasure_id AS "erasureId"
   FROM caller LEFT JOIN disconnected ON true LEFT JOIN erased ON true`,

@@ -52,12 +52,20 @@ export async function refreshClaimed(deps: RefreshDeps, message: RefreshMessage)
 
 const resealLimit = 200
 
+interface ResealedRow {
+  readonly token_id: string
+  readonly was_access_token: string | null
+  readonly was_refresh_token: string | null
+  readonly access_token: string | null
+  readonly refresh_token: string | null
+}
+
 /** Seals a batch of rows under other keys again under the first, so that those keys can be retired. Returns how many. */
 export async function resealStale(deps: Pick<RefreshDeps, 'db' | 'keyRing' | 'log'>): Promise<number> {
   const [, ...older] = deps.keyRing
   if (older.length === 0) return 0
   const stale = await deps.db.all(findStaleSeals, { olderKeyIds: older.map((key) => key.id), limit: resealLimit })
-  const rows: { token_id: string; version: number; access_token: string | null; refresh_token: string | null }[] = []
+  const rows: ResealedRow[] = []
   for (const row of stale) {
     const access =
       row.accessToken === null ? null : await openToken(deps.keyRing, row.accessToken, 'access_token_txt', row)
@@ -73,7 +81,8 @@ export async function resealStale(deps: Pick<RefreshDeps, 'db' | 'keyRing' | 'lo
     })
     rows.push({
       token_id: row.tokenId,
-      version: row.version,
+      was_access_token: row.accessToken,
+      was_refresh_token: row.refreshToken,
       access_token: sealed.accessToken,
       refresh_token: sealed.refreshToken,
     })

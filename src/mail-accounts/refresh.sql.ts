@@ -48,7 +48,7 @@ export const claimDueTokens = statement<{ until: Date; limit: number }, { readon
     CROSS JOIN LATERAL (
       SELECT t.oauth_token_id FROM oauth_tokens t JOIN user_mail_accounts a ON a.user_mail_account_id = t.user_mail_account_id
       WHERE a.provider_cd = p.provider_cd AND t.refresh_due_at_utc <= now()
-      ORDER BY t.last_refreshed_at_utc DESC NULLS LAST LIMIT 1
+      ORDER BY coalesce(t.last_refreshed_at_utc, t.created_at_utc) DESC LIMIT 1
     ) best
     WHERE p.open_until_utc <= now()
   )
@@ -230,11 +230,11 @@ export const findStaleSeals = statement<{ olderKeyIds: readonly string[]; limit:
   LIMIT ${param('limit', 'int')}`,
 )
 
-/** Behind the version fence: whoever wrote meanwhile has sealed under the first key already. */
+/** Only where the envelopes are still those that were read: whoever wrote meanwhile has sealed under the first key already. */
 export const storeReseals = statement<{ rows: string }, { readonly tokenId: string }>(
   'reseal-store',
   sql`UPDATE oauth_tokens t SET access_token_txt = r.access_token, refresh_token_txt = r.refresh_token, modified_at_utc = now()
-  FROM jsonb_to_recordset(${param('rows', 'jsonb')}) AS r(token_id uuid, version int, access_token text, refresh_token text)
-  WHERE t.oauth_token_id = r.token_id AND t.version_nbr = r.version
+  FROM jsonb_to_recordset(${param('rows', 'jsonb')}) AS r(token_id uuid, was_access_token text, was_refresh_token text, access_token text, refresh_token text)
+  WHERE t.oauth_token_id = r.token_id AND t.access_token_txt IS NOT DISTINCT FROM r.was_access_token AND t.refresh_token_txt IS NOT DISTINCT FROM r.was_refresh_token
   RETURNING t.oauth_token_id AS "tokenId"`,
 )

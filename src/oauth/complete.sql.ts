@@ -41,14 +41,16 @@ export interface MailboxParams {
   /** Null: no mailbox is stored. */
   readonly accountId: string | null
   readonly isNewAccount: boolean
-  /** The token row's version at the look; null for a new mailbox. */
+  /** The token row's version at the look; null where there is none. */
   readonly seenVersion: number | null
+  /** True where the stored refresh token goes on: a refresh under way may still bring its only successor. */
+  readonly keepsRefreshToken: boolean
   readonly accountEmail: string | null
   readonly accountStatus: 'active' | 'degraded' | null
   readonly scopes: string | null
   /** Sealed. */
   readonly accessToken: string | null
-  /** Sealed; null keeps the stored one. */
+  /** Sealed; null keeps the stored one, or leaves none (`keepsRefreshToken`). */
   readonly refreshToken: string | null
   readonly tokenExpiresAt: Date | null
   readonly refreshTokenExpiresAt: Date | null
@@ -82,11 +84,20 @@ export type WriteParams = CallerParams &
 // Proven by our own letter or by Google; what a trusted provider says is never enough.
 const isAdminByAddress = sql`(u.email_verified_at_utc IS NOT NULL AND u.email_proof_cd IN ('letter', 'google') AND u.email_address_txt = ANY(${param('adminEmails', 'text[]')}))`
 
+export interface WrittenRow {
+  readonly userId: string
+  /** Of a mailbox that was there before. */
+  readonly accountCreatedAt: Date | null
+  readonly lastSyncedAt: Date | null
+  readonly lastRefreshedAt: Date | null
+  readonly keptEmail: string | null
+  /** The person's identity with this subject, new or known; null where a mailbox is no way to sign in. */
+  readonly identityId: string | null
+  readonly identityCreatedAt: Date | null
+}
+
 /** One row, or none where a precondition no longer holds; 23505, 23503 and 40P01 mean the same: look and decide again. */
-export const writeCompletion = statement<
-  WriteParams,
-  { readonly userId: string; readonly accountCreatedAt: Date | null; readonly lastSyncedAt: Date | null }
->(
+export const writeCompletion = statement<WriteParams, WrittenRow>(
   'oauth-write',
   sql`WITH ${callerCtes},
   tokens_held AS MATERIALIZED (
@@ -140,6 +151,7 @@ export const writeCompletion = statement<
     INSERT INTO user_identities (user_id, provider_cd, provider_subject_txt, email_address_txt, user_identity_id)
     SELECT person.user_id, ${param('provider', 'text')}, ${param('subject', 'text')}, ${param('identityEmail', 'text')}, gatepost_uuid_v7()
     FROM person WHERE ${param('addsIdentity', 'boolean')}
+    RETURNING user_identity_id, created_at_utc
   ),
   identity_moved AS (
     -- An address that changes at the provider changes on the identity, not on the user.
@@ -155,27 +167,38 @@ export const writeCompletion = statement<
     FROM person WHERE ${param('accountId', 'uuid')} IS NOT NULL AND ${param('isNewAccount', 'boolean')}
   ),
   tokens_added AS (
-    INSERT INTO oauth_tokens (user_mail_account_id, access_token_txt, refresh_token_txt, expires_at_utc, refresh_token_expires_at_utc, refresh_due_at_utc, client_id_txt, last_refreshed_at_utc)
+    INSERT INTO oauth_tokens (user_mail_account_id, access_token_txt, refresh_token_txt, expires_at_utc, refresh_token_expires_at_utc, refresh_due_at_utc, client_id_txt)
     SELECT ${param('accountId', 'uuid')}, ${param('accessToken', 'text')}, ${param('refreshToken', 'text')}, ${param('tokenExpiresAt', 'timestamptz')},
-           ${param('refreshTokenExpiresAt', 'timestamptz')}, ${param('refreshDueAt', 'timestamptz')}, ${param('clientId', 'text')}, now()
-    FROM person WHERE ${param('accountId', 'uuid')} IS NOT NULL AND ${param('isNewAccount', 'boolean')}
+           ${param('refreshTokenExpiresAt', 'timestamptz')}, ${param('refreshDueAt', 'timestamptz')}, ${param('clientId', 'text')}
+    FROM person WHERE ${param('accountId', 'uuid')} IS NOT NULL AND ${param('seenVersion', 'int')} IS NULL
   ),
   tokens_replaced AS (
     UPDATE oauth_tokens t SET access_token_txt = ${param('accessToken', 'text')},
-      refresh_token_txt = coalesce(${param('refreshToken', 'text')}, t.refresh_token_txt),
+      refresh_token_txt = CASE WHEN kept.is_kept THEN t.refresh_token_txt ELSE ${param('refreshToken', 'text')} END,
       expires_at_utc = ${param('tokenExpiresAt', 'timestamptz')},
-      refresh_token_expires_at_utc = CASE WHEN ${param('refreshToken', 'text')} IS NULL THEN t.refresh_token_expires_at_utc ELSE ${param('refreshTokenExpiresAt', 'timestamptz')} END,
+      refresh_token_expires_at_utc = CASE WHEN kept.is_kept THEN t.refresh_token_expires_at_utc ELSE ${param('refreshTokenExpiresAt', 'timestamptz')} END,
       refresh_due_at_utc = ${param('refreshDueAt', 'timestamptz')}, client_id_txt = ${param('clientId', 'text')},
-      lease_id = NULL, lease_until_utc = NULL, failure_cnt = 0, last_error_cd = NULL, last_refreshed_at_utc = now(),
-      version_nbr = t.version_nbr + 1, modified_at_utc = now()
-    FROM person WHERE t.user_mail_account_id = ${param('accountId', 'uuid')} AND NOT ${param('isNewAccount', 'boolean')}
+      -- Where the stored refresh token goes on, a refresh under way does too: its answer may hold the only successor.
+      lease_id = CASE WHEN kept.is_kept THEN t.lease_id END, lease_until_utc = CASE WHEN kept.is_kept THEN t.lease_until_utc END,
+      version_nbr = t.version_nbr + CASE WHEN kept.is_kept THEN 0 ELSE 1 END,
+      failure_cnt = 0, last_error_cd = NULL, modified_at_utc = now()
+    FROM person, (SELECT ${param('keepsRefreshToken', 'boolean')} AS is_kept) kept
+    WHERE t.user_mail_account_id = ${param('accountId', 'uuid')} AND ${param('seenVersion', 'int')} IS NOT NULL
+    RETURNING t.last_refreshed_at_utc
   ),
   account_replaced AS (
-    UPDATE user_mail_accounts a SET email_address_txt = ${param('accountEmail', 'text')}, is_active_flg = true, status_cd = ${param('accountStatus', 'text')},
+    UPDATE user_mail_accounts a SET email_address_txt = coalesce(nullif(${param('accountEmail', 'text')}, ''), a.email_address_txt),
+      is_active_flg = true, status_cd = ${param('accountStatus', 'text')},
       status_changed_at_utc = CASE WHEN a.status_cd = ${param('accountStatus', 'text')} THEN a.status_changed_at_utc ELSE now() END,
       granted_scopes_txt = ${param('scopes', 'text')}, keep_mail_flg = false, modified_at_utc = now()
     FROM person WHERE a.user_mail_account_id = ${param('accountId', 'uuid')} AND NOT ${param('isNewAccount', 'boolean')} AND a.user_id = person.user_id
-    RETURNING a.created_at_utc, a.last_synced_at_utc
+    RETURNING a.created_at_utc, a.last_synced_at_utc, a.email_address_txt
+  ),
+  circuit_closed AS (
+    -- The provider took our client's word for this code: any success resets the count.
+    UPDATE provider_states p SET open_until_utc = NULL, configuration_error_cnt = 0, modified_at_utc = now()
+    FROM person
+    WHERE p.provider_cd = ${param('provider', 'text')} AND (p.open_until_utc IS NOT NULL OR p.configuration_error_cnt > 0)
   ),
   revocation_cancelled AS (
     -- The person's grant lives again: revoking the old one would end this one too.
@@ -201,8 +224,11 @@ export const writeCompletion = statement<
   ),
   audited AS (${auditRows(sql`EXISTS (SELECT FROM person)`)}),
   promotion_audited AS (${auditRow('user.promoted', 'success', sql`SELECT promoted.user_id, promoted.user_id::text, '{"by": "setting"}'::jsonb FROM promoted`)})
-  SELECT person.user_id AS "userId", account_replaced.created_at_utc AS "accountCreatedAt", account_replaced.last_synced_at_utc AS "lastSyncedAt"
-  FROM person LEFT JOIN account_replaced ON true`,
+  SELECT person.user_id AS "userId", account_replaced.created_at_utc AS "accountCreatedAt", account_replaced.last_synced_at_utc AS "lastSyncedAt",
+    account_replaced.email_address_txt AS "keptEmail", tokens_replaced.last_refreshed_at_utc AS "lastRefreshedAt",
+    coalesce(identity_added.user_identity_id, i.user_identity_id) AS "identityId", coalesce(identity_added.created_at_utc, i.created_at_utc) AS "identityCreatedAt"
+  FROM person LEFT JOIN account_replaced ON true LEFT JOIN tokens_replaced ON true LEFT JOIN identity_added ON true
+  LEFT JOIN user_identities i ON i.provider_cd = ${param('provider', 'text')} AND i.provider_subject_txt = ${param('subject', 'text')} AND i.user_id = person.user_id`,
 )
 
 /** A grant begun with Bearer waits, sealed, until its session shows the hand-off code. */

@@ -8,6 +8,7 @@ import { randomToken, uuidV7 } from '../crypto/random.ts'
 import { recordAudit } from '../db/audit.sql.ts'
 import type { RequestOrigin } from '../db/audit.ts'
 import { AppError, type ErrorCode } from '../errors.ts'
+import type { Log } from '../log.ts'
 import type { ProviderFailure } from '../providers/failure.ts'
 import type { Grant, Profile, Provider } from '../providers/provider.ts'
 import { claimFlow, writeWaitingGrant } from './complete.sql.ts'
@@ -18,7 +19,7 @@ import { setAsideForConsent } from './refuse-grant.ts'
 import { type FlowCookie, findProvider, type StartDeps, startConsentRound } from './start.ts'
 import { admitWaitingGrant, type StoreDeps, storeGrant } from './store-grant.ts'
 
-export type CompleteDeps = StartDeps & StoreDeps
+export type CompleteDeps = StartDeps & StoreDeps & { readonly log: Log }
 
 export interface CallbackRequest {
   readonly provider: string
@@ -57,25 +58,43 @@ export async function completeFlow(
     spentCookieSuffix: flowCookieSuffix(flowId),
     ...more,
   })
+  // A grant that could not be sealed would be lost: before the exchange, not after it.
+  void deps.keyRing
   const claimed = await deps.db.first(claimFlow, { claimId: uuidV7(deps.clock()), flowId, provider: provider.code })
   if (claimed === null) throw new AppError('flow_unknown')
   await forgetFlow(deps.flows, flowId)
+  try {
+    return end(...(await finishFlow(deps, { provider, flow, request, origin })))
+  } catch (thrown) {
+    // From here on the flow is known, and so is where its person waits for an answer.
+    if (!(thrown instanceof AppError)) throw thrown
+    deps.log.error('unavailable', { code: thrown.code, provider: provider.code })
+    return end(refusalLocation(flow, thrown.code))
+  }
+}
 
-  if (request.code === null)
-    return end(refusalLocation(flow, request.error === 'access_denied' ? 'access_denied' : 'provider_refused'))
+interface AdmittedCallback {
+  readonly provider: Provider
+  readonly flow: Flow
+  readonly request: CallbackRequest
+  readonly origin: RequestOrigin
+}
+
+type Finish = readonly [location: string, more?: Partial<Completed>]
+
+async function finishFlow(deps: CompleteDeps, { provider, flow, request, origin }: AdmittedCallback): Promise<Finish> {
+  if (request.code === null) {
+    const code = request.error === 'access_denied' ? 'access_denied' : 'provider_refused'
+    await recordRefusal(deps, flow, code, origin)
+    return [refusalLocation(flow, code)]
+  }
   const verified = await exchangeAndVerify(provider, flow, request.code)
   if (!('grant' in verified)) {
-    const code = refusalOf(verified)
-    await recordAudit(deps.db, origin, [
-      {
-        action: 'sign_in.refused',
-        actorUserId: flow.session?.userId ?? null,
-        subjectId: null,
-        outcome: 'refused',
-        event: { provider: provider.code, code: verified.code },
-      },
-    ])
-    return end(refusalLocation(flow, code))
+    // Our own client was refused: everybody is, until somebody looks.
+    if (verified.kind === 'misconfigured')
+      deps.log.error('alarm_provider_misconfigured', { provider: provider.code, code: verified.code })
+    await recordRefusal(deps, flow, verified.code, origin)
+    return [refusalLocation(flow, refusalOf(verified))]
   }
   const grant = receive(provider, flow, verified.grant, verified.profile)
 
@@ -91,19 +110,31 @@ export async function completeFlow(
         })
   switch (outcome.kind) {
     case 'refused':
-      return end(refusalLocation(flow, outcome.code))
+      return [refusalLocation(flow, outcome.code)]
     case 'consent_needed': {
       await setAsideForConsent(deps, grant, flowSeconds, origin)
       const next = await startConsentRound(deps, provider, flow, grant.email)
-      return end(next.url, { nextFlowCookie: next.cookie })
+      return [next.url, { nextFlowCookie: next.cookie }]
     }
     case 'admitted':
       // Begun with Bearer: what it connects waits, sealed, until that very session shows the code.
       await keepWaiting(deps, flow, finish.ending, grant)
-      return end(finish.location)
+      return [finish.location]
     case 'stored':
-      return end(finish.location, { sessionCookie: finish.cookie })
+      return [finish.location, { sessionCookie: finish.cookie }]
   }
+}
+
+function recordRefusal(deps: CompleteDeps, flow: Flow, code: string, origin: RequestOrigin): Promise<void> {
+  return recordAudit(deps.db, origin, [
+    {
+      action: 'sign_in.refused',
+      actorUserId: flow.session?.userId ?? null,
+      subjectId: null,
+      outcome: 'refused',
+      event: { provider: flow.provider, code },
+    },
+  ])
 }
 
 /** The flow, if it is known, this provider's, and this browser's (and session's). */

@@ -12,7 +12,7 @@ import { endsNothing, nothingMore } from './ending.ts'
 import { openWaiting } from './grant.ts'
 import { redeemHandOff } from './hand-off.sql.ts'
 import { findProvider } from './start.ts'
-import { type StoreDeps, storeGrant } from './store-grant.ts'
+import { type LinkedIdentity, type StoreDeps, storeGrant } from './store-grant.ts'
 
 export interface HandOffDeps extends StoreDeps, TokenIssuer {
   readonly providers: ReadonlyMap<ProviderCode, Provider>
@@ -21,7 +21,7 @@ export interface HandOffDeps extends StoreDeps, TokenIssuer {
 export type Redeemed =
   | { readonly kind: 'session'; readonly pair: TokenPair }
   | { readonly kind: 'mail_account'; readonly account: MailAccount }
-  | { readonly kind: 'identity' }
+  | { readonly kind: 'identity'; readonly identity: LinkedIdentity }
 
 /**
  * Throws 400 `invalid_grant` (unknown, spent, expired, wrong verifier, a verifier for a flow without challenge, or a
@@ -67,5 +67,7 @@ export async function redeemHandOffCode(
   })
   if (stored.kind === 'refused') throw new AppError(stored.code)
   if (stored.kind === 'consent_needed') throw new AppError('provider_refused')
-  return stored.account === null ? { kind: 'identity' } : { kind: 'mail_account', account: stored.account }
+  if (stored.account !== null) return { kind: 'mail_account', account: stored.account }
+  if (stored.identity === null) throw new AppError('conflict')
+  return { kind: 'identity', identity: stored.identity }
 }

@@ -52,6 +52,9 @@ export function planPerson({ grant, look, connecting, adminEmails, now }: PlanFa
       wants: grant.wants,
     })
     if (decision.kind === 'refused') return decision
+    // A mailbox without an address cannot be told from another.
+    if (decision.kind === 'connect_mailbox' && grant.email === null && look.accountId === null)
+      return { kind: 'refused', code: 'provider_refused' }
     if (decision.kind === 'add_identity' && !look.isPresent) return { kind: 'refused', code: 'step_up_required' }
     return {
       kind: 'write',

@@ -32,6 +32,8 @@ export interface LookRow {
   readonly accountHasRefreshToken: boolean
   readonly accountClientId: string | null
   readonly accountVersion: number | null
+  /** A revocation of this subject waits or is under way: what is stored now may die of it. */
+  readonly hasErasure: boolean
 }
 
 export const lookColumns: SQL = sql`
@@ -39,7 +41,7 @@ export const lookColumns: SQL = sql`
   address.user_id AS "addressUserId", coalesce(address.is_active_flg, false) AS "addressIsActive", address.credential_version_nbr AS "addressCredentialVersion",
   address.row_version AS "addressRowVersion", coalesce(address.has_identity, false) AS "addressHasIdentity",
   a.user_mail_account_id AS "accountId", a.status_cd AS "accountStatus", t.refresh_token_txt IS NOT NULL AS "accountHasRefreshToken",
-  t.client_id_txt AS "accountClientId", t.version_nbr AS "accountVersion"`
+  t.client_id_txt AS "accountClientId", t.version_nbr AS "accountVersion", erasure.has_one AS "hasErasure"`
 
 /** Whose identity it is, who has the address verified, and the mailbox of `candidate` (a SQL expression; null: of whom the identity or the address belongs to). */
 export function lookJoins(of: { provider: SQL; subject: SQL; email: SQL; candidate: SQL }): SQL {
@@ -56,7 +58,10 @@ export function lookJoins(of: { provider: SQL; subject: SQL; email: SQL; candida
   ) address ON true
   LEFT JOIN user_mail_accounts a ON a.user_id = coalesce(${of.candidate}, identity.user_id, address.user_id)
     AND a.provider_cd = ${of.provider} AND a.provider_subject_txt = ${of.subject}
-  LEFT JOIN oauth_tokens t ON t.user_mail_account_id = a.user_mail_account_id`
+  LEFT JOIN oauth_tokens t ON t.user_mail_account_id = a.user_mail_account_id
+  CROSS JOIN LATERAL (
+    SELECT EXISTS (SELECT FROM erasures e WHERE e.kind_cd = 'grant' AND e.provider_cd = ${of.provider} AND e.provider_subject_txt = ${of.subject}) AS has_one
+  ) erasure`
 }
 
 export const lookBeforeWrite = statement<LookParams, LookRow>(

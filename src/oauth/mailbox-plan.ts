@@ -7,7 +7,7 @@ import { nextRefreshAt } from '../mail-accounts/refresh-policy.ts'
 import { missingScopes } from '../mail-accounts/scopes.ts'
 import { sealTokens } from '../mail-accounts/vault.ts'
 import type { Provider } from '../providers/provider.ts'
-import type { MailboxParams } from './complete.sql.ts'
+import type { MailboxParams, WrittenRow } from './complete.sql.ts'
 import { opensMail, type ReceivedGrant } from './grant.ts'
 import type { LookRow } from './look.sql.ts'
 
@@ -35,6 +35,7 @@ export const noMailbox: MailboxParams = {
   accountId: null,
   isNewAccount: false,
   seenVersion: null,
+  keepsRefreshToken: false,
   accountEmail: null,
   accountStatus: null,
   scopes: null,
@@ -52,8 +53,9 @@ export async function planMailbox(
   provider: Provider,
   grant: ReceivedGrant,
   look: LookRow,
-  userId: string,
+  owner: { readonly userId: string; readonly hasWaited: boolean },
 ): Promise<MailboxParams & { accountId: string }> {
+  const { userId } = owner
   const now = deps.clock()
   const accountId = look.accountId ?? uuidV7(now)
   const sealed = await sealTokens(deps.keyRing, { accountId, userId }, grant)
@@ -61,10 +63,13 @@ export async function planMailbox(
   const refreshTokenExpiresAt = grant.refreshTokenExpiresAt === null ? null : new Date(grant.refreshTokenExpiresAt)
   const canRefresh = grant.refreshToken !== null || hasUsableToken(look, grant)
   const isMailOpen = opensMail(provider, grant)
+  // A revocation may have ended this grant since it was made: look at once, so that a death is noticed.
+  const isDoubtful = owner.hasWaited || look.hasErasure
   return {
     accountId,
     isNewAccount: look.accountId === null,
     seenVersion: look.accountVersion,
+    keepsRefreshToken: grant.refreshToken === null && hasUsableToken(look, grant),
     accountEmail: grant.email ?? '',
     // Nothing will follow the access token: it serves while it lives, and its end is noticed at its expiry.
     accountStatus: canRefresh || !isMailOpen ? 'active' : 'degraded',
@@ -74,7 +79,9 @@ export async function planMailbox(
     tokenExpiresAt: expiresAt,
     refreshTokenExpiresAt,
     refreshDueAt: canRefresh
-      ? nextRefreshAt(now, expiresAt, refreshTokenExpiresAt, deps.chance())
+      ? isDoubtful
+        ? now
+        : nextRefreshAt(now, expiresAt, refreshTokenExpiresAt, deps.chance())
       : isMailOpen
         ? expiresAt
         : null,
@@ -87,19 +94,19 @@ export function describeMailbox(
   provider: Provider,
   grant: ReceivedGrant,
   mailbox: MailboxParams,
-  row: { accountCreatedAt: Date | null; lastSyncedAt: Date | null },
+  row: WrittenRow,
   now: Date,
 ): MailAccount | null {
   if (mailbox.accountId === null || mailbox.accountStatus === null) return null
   return {
     id: mailbox.accountId,
-    email: mailbox.accountEmail ?? '',
+    email: row.keptEmail ?? mailbox.accountEmail ?? '',
     provider: provider.code,
     status: mailbox.accountStatus,
     grantedScopes: grant.scopes,
     missingScopes: missingScopes(new Map([[provider.code, provider]]), provider.code, grant.scopes),
     expiresAt: mailbox.tokenExpiresAt,
-    lastRefreshedAt: now,
+    lastRefreshedAt: row.lastRefreshedAt,
     lastSyncedAt: row.lastSyncedAt,
     createdAt: row.accountCreatedAt ?? now,
     refreshTokenExpiresAt: mailbox.refreshTokenExpiresAt,

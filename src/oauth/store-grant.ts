@@ -9,7 +9,7 @@ import { type Db, isConflict } from '../db/client.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { MailAccount } from '../mail-accounts/list.ts'
 import type { Provider } from '../providers/provider.ts'
-import { type MailboxParams, type PersonParams, writeCompletion } from './complete.sql.ts'
+import { type MailboxParams, type PersonParams, type WrittenRow, writeCompletion } from './complete.sql.ts'
 import type { Ending } from './ending.ts'
 import { opensMail, type ReceivedGrant } from './grant.ts'
 import { planPerson } from './link-plan.ts'
@@ -25,8 +25,20 @@ export interface StoreDeps {
   readonly adminEmails: readonly string[]
 }
 
+export interface LinkedIdentity {
+  readonly id: string
+  readonly provider: string
+  readonly email: string | null
+  readonly createdAt: Date
+}
+
 export type Stored =
-  | { readonly kind: 'stored'; readonly userId: string; readonly account: MailAccount | null }
+  | {
+      readonly kind: 'stored'
+      readonly userId: string
+      readonly account: MailAccount | null
+      readonly identity: LinkedIdentity | null
+    }
   /** No refresh token came and none is stored: show the consent screen, once. */
   | { readonly kind: 'consent_needed' }
   | { readonly kind: 'refused'; readonly code: ErrorCode }
@@ -51,6 +63,7 @@ export interface StoreRequest {
 /** Stores a grant with all that follows from it in one statement, or refuses and sends the grant to be revoked. */
 export async function storeGrant(deps: StoreDeps, request: StoreRequest): Promise<Stored> {
   const { grant, connecting, provider } = request
+  const hasWaited = request.ending.ends.waitingId !== null
   let look = request.firstLook ?? null
   for (let attempt = 1; attempt <= 3; attempt += 1) {
     look ??= await deps.db.first(lookBeforeWrite, {
@@ -68,9 +81,11 @@ export async function storeGrant(deps: StoreDeps, request: StoreRequest): Promis
     }
     const keepsMailbox = grant.wants === 'mail' && plan.connectsMailbox
     if (keepsMailbox && request.mayAskConsent && needsConsent(provider, grant, look)) return { kind: 'consent_needed' }
-    const mailbox = keepsMailbox ? await planMailbox(deps, provider, grant, look, plan.person.userId) : noMailbox
+    const mailbox = keepsMailbox
+      ? await planMailbox(deps, provider, grant, look, { userId: plan.person.userId, hasWaited })
+      : noMailbox
     const notKept = !keepsMailbox && opensMail(provider, grant) ? await refusedGrant(deps, grant, 0) : nothingRefused
-    const events = describe(request, plan.person, mailbox)
+    const events = describe(request, plan.person, mailbox, look)
     try {
       const row = await deps.db.first(writeCompletion, {
         ...callerParams(connecting?.claim ?? null),
@@ -87,6 +102,7 @@ export async function storeGrant(deps: StoreDeps, request: StoreRequest): Promis
           kind: 'stored',
           userId: row.userId,
           account: describeMailbox(provider, grant, mailbox, row, deps.clock()),
+          identity: describeIdentity(grant, row),
         }
     } catch (thrown) {
       if (!isConflict(thrown)) throw thrown
@@ -138,7 +154,12 @@ function refusedRequest({ grant, provider, connecting, origin, ending }: StoreRe
   return { grant, provider, actorUserId: connecting?.userId ?? null, origin, waitingId: ending.ends.waitingId }
 }
 
-function describe(request: StoreRequest, person: PersonParams, mailbox: MailboxParams): AuditEvent[] {
+function describeIdentity(grant: ReceivedGrant, row: WrittenRow): LinkedIdentity | null {
+  if (row.identityId === null || row.identityCreatedAt === null) return null
+  return { id: row.identityId, provider: grant.provider, email: grant.email, createdAt: row.identityCreatedAt }
+}
+
+function describe(request: StoreRequest, person: PersonParams, mailbox: MailboxParams, look: LookRow): AuditEvent[] {
   const base = { actorUserId: person.userId, outcome: 'success' } as const
   const provider = request.grant.provider
   const events: AuditEvent[] = []
@@ -147,7 +168,8 @@ function describe(request: StoreRequest, person: PersonParams, mailbox: MailboxP
   if (person.addsIdentity && person.mode !== 'new_user') {
     events.push({ ...base, action: 'identity.linked', subjectId: person.userId, event: { provider } })
   }
-  if (mailbox.accountId !== null)
+  // Signing in again with a mailbox that is connected anyway would bury the real connections.
+  if (mailbox.accountId !== null && (look.accountStatus !== 'active' || !mailbox.keepsRefreshToken))
     events.push({ ...base, action: 'mail_account.connected', subjectId: mailbox.accountId, event: { provider } })
   if (request.ending.session.newSessionId !== null) {
     events.push({

@@ -19,7 +19,8 @@ export async function checkDatabase(db: Db, clock: () => Date): Promise<Database
 
 export interface SealingKeyUse {
   readonly keyId: string
-  readonly rows: number
+  /** Null: not counted. Only a counted 0 says that nothing needs the key. */
+  readonly rows: number | null
   /** Seals new rows. */
   readonly isFirst: boolean
   /** False: rows need a key that is not in the ring any more, or not yet. */
@@ -32,21 +33,32 @@ export interface Readiness {
   readonly sealingKeys: readonly SealingKeyUse[]
 }
 
+/** The keys of the ring where nobody could count their rows. */
+export function uncountedKeys(keyRing: KeyRing | null): SealingKeyUse[] {
+  return (keyRing ?? []).map((key, index) => ({ keyId: key.id, rows: null, isFirst: index === 0, isKnown: true }))
+}
+
 /**
  * Ready where the database answers and is migrated and the sealing keys are well (`keyRing` null: the setting is broken).
  * A row whose key is not in the ring is named, and holds up nobody else's.
  */
 export async function checkReadiness(deps: { db: Db; clock: () => Date; keyRing: KeyRing | null }): Promise<Readiness> {
   const database = await checkDatabase(deps.db, deps.clock)
-  const ring = deps.keyRing ?? []
-  const counted = database.isUp && database.isMigrated ? await deps.db.all(countSealed, {}).catch(() => []) : []
+  const counted = database.isUp && database.isMigrated ? await deps.db.all(countSealed, {}).catch(() => null) : null
+  const sealingKeys = counted === null ? uncountedKeys(deps.keyRing) : usesOf(deps.keyRing ?? [], counted)
+  return { isReady: database.isUp && database.isMigrated && deps.keyRing !== null, database, sealingKeys }
+}
+
+function usesOf(
+  ring: readonly KeyRing[number][],
+  counted: readonly { readonly keyId: string; readonly rows: number }[],
+): SealingKeyUse[] {
   const rowsOf = new Map(counted.map((row) => [row.keyId, row.rows]))
   const keyIds = new Set([...ring.map((key) => key.id), ...rowsOf.keys()])
-  const sealingKeys = [...keyIds].map((keyId) => ({
+  return [...keyIds].map((keyId) => ({
     keyId,
     rows: rowsOf.get(keyId) ?? 0,
     isFirst: ring[0]?.id === keyId,
     isKnown: ring.some((key) => key.id === keyId),
   }))
-  return { isReady: database.isUp && database.isMigrated && deps.keyRing !== null, database, sealingKeys }
 }

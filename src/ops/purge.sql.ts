@@ -60,12 +60,13 @@ export const purges = [
   purge('dead-letters', 'dead_letters', 'dead_letter_id', sql`created_at_utc < now() - interval '90 days'`),
 ] as const
 
+/** Its conditions are those of the partial index `audit_logs_origin_ix`, which holds only what is not blanked yet. */
 export const blankOldOrigins = statement<Limit, Purged>(
   'purge-audit-origins',
   sql`WITH old AS MATERIALIZED (
     SELECT audit_log_id FROM audit_logs
     WHERE created_at_utc < now() - interval '90 days' AND (ip_address_txt IS NOT NULL OR user_agent_txt IS NOT NULL)
-    LIMIT ${param('limit', 'int')} FOR UPDATE SKIP LOCKED
+    ORDER BY created_at_utc LIMIT ${param('limit', 'int')} FOR UPDATE SKIP LOCKED
   ),
   blanked AS (
     UPDATE audit_logs SET ip_address_txt = NULL, user_agent_txt = NULL WHERE audit_log_id IN (SELECT audit_log_id FROM old) RETURNING 1
@@ -73,7 +74,27 @@ export const blankOldOrigins = statement<Limit, Purged>(
   SELECT count(*)::int AS "count" FROM blanked`,
 )
 
-/** Mailboxes that outlived their user: gone, once nothing of theirs is left to empty. */
+/**
+ * Letters that nobody took for a week are void: they must not all go out on the day a transport lands. The row stays, so
+ * that its cause stays told.
+ */
+export const voidOldLetters = statement<Limit, Purged>(
+  'purge-old-letters',
+  sql`WITH old AS MATERIALIZED (
+    SELECT letter_id FROM letters WHERE status_cd = 'due' AND due_at_utc < now() - interval '7 days'
+    ORDER BY due_at_utc LIMIT ${param('limit', 'int')} FOR UPDATE SKIP LOCKED
+  ),
+  voided AS (
+    UPDATE letters SET status_cd = 'void', modified_at_utc = now() WHERE letter_id IN (SELECT letter_id FROM old) RETURNING 1
+  )
+  SELECT count(*)::int AS "count" FROM voided`,
+)
+
+/**
+ * Mailboxes that outlived their user, and with them whatever secret they still hold: an envelope is bound to its user's
+ * id, so without that nobody can open it, not even to revoke it. Whatever deletes a user therefore moves the envelopes
+ * to `erasures` in its own statement; a row deleted by hand leaves the grant to expire at the provider.
+ */
 export const purgeOrphanedMailboxes = purge(
   'orphaned-mailboxes',
   'user_mail_accounts',

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { fromBase64, fromBase64Url, fromUtf8, normalizeEmail, toBase64Url, utf8 } from '../../src/crypto/encoding.ts'
 import { equalText, hmac, importHmacKey, sha256 } from '../../src/crypto/hash.ts'
-import { isUuid, jitter, randomToken, uuidV7 } from '../../src/crypto/random.ts'
+import { isUuid, randomToken, uuidV7 } from '../../src/crypto/random.ts'
 
 const now = new Date('2026-11-21T04:00:00.123Z')
 
@@ -127,12 +127,6 @@ describe('random', () => {
     '0192f0e0-a1b2-7c3d-8e4f-5a6b7c8d9e0f\n',
   ])('takes %j for no UUID', (text) => {
     expect(isUuid(text)).toBe(false)
-  })
-
-  it('spreads between its limits', () => {
-    expect(jitter(10, 15, () => 0)).toBe(10)
-    expect(jitter(10, 15, () => 0.5)).toBe(12.5)
-    expect(jitter(10, 15)).toBeLessThan(15)
   })
 })
 

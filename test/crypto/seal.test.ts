@@ -9,7 +9,6 @@ import {
   parseSealedAs,
   type SealedAs,
   seal,
-  sealedUnder,
 } from '../../src/crypto/seal.ts'
 
 const key = (fill: number): string => btoa(String.fromCharCode(...new Uint8Array(32).fill(fill)))
@@ -30,13 +29,12 @@ describe('an envelope', () => {
     expect(envelope).toMatch(/^gp1\.k2\.[\w-]+$/)
     expect(envelope).not.toContain('marked')
     expect(bodyOf(envelope)).toHaveLength(12 + plaintext.length + 16)
-    expect(sealedUnder(envelope)).toBe('k2')
     expect(await open(ring, envelope, as)).toEqual({ ok: true, plaintext })
   })
 
   it('opens under an older key of the ring, whatever its place', async () => {
     const old = await seal(await parseKeyRing(`k1:${key(1)}`), plaintext, as)
-    expect(sealedUnder(old)).toBe('k1')
+    expect(old).toMatch(/^gp1\.k1\./)
     expect(await open(ring, old, as)).toEqual({ ok: true, plaintext })
   })
 
@@ -123,7 +121,6 @@ describe('TV-13 truncated and altered envelopes', () => {
     `gp1.k2.${'A'.repeat(79)}+`,
   ])('malformed: %j', async (envelope) => {
     expect(await open(ring, envelope, as)).toEqual({ ok: false, reason: 'malformed' })
-    expect(sealedUnder(envelope)).toBeNull()
   })
 })
 
@@ -145,7 +142,6 @@ describe('TV-14 nonces', () => {
 describe('TV-16 unknown key id', () => {
   it('is told apart from a refused envelope, and other rows work', async () => {
     const lost = await seal(await parseKeyRing(`K9:${key(9)}`), plaintext, as)
-    expect(sealedUnder(lost)).toBe('K9')
     expect(await open(ring, lost, as)).toEqual({ ok: false, reason: 'unknown_key' })
     expect((await open(ring, await seal(ring, plaintext, as), as)).ok).toBe(true)
   })

@@ -190,6 +190,22 @@ describe('cron', () => {
   })
 })
 
+describe('the log of a refresh', () => {
+  it('RF-16 counts what was refreshed and what the provider refused or did not answer', async () => {
+    await seedMailboxes(3)
+    await makeAllDue()
+    const [message] = (await tick()).refresh
+    await google.fault({ path: '/token', grant_type: 'refresh_token', status: 500, times: 1 })
+    const log = vi.spyOn(console, 'log').mockImplementation(() => {})
+    expect(await consume(message)).toBe(true)
+    const lines = log.mock.calls.map(([line]) => JSON.parse(String(line)) as { job?: string })
+    log.mockRestore()
+    expect(lines.filter(({ job }) => job === 'refresh')).toEqual([
+      expect.objectContaining({ queue: 'gatepost-refresh', count: 3, refreshed: 2, failed: 1 }),
+    ])
+  })
+})
+
 describe('what it costs', () => {
   it('100 tokens in one message: at most 6 trips (claim 1, lease 1, writes 4), at most 5 calls at once', async () => {
     await seedMailboxes(100)

@@ -610,7 +610,7 @@ describe('consent', () => {
     expect(await rows()).toMatchObject({ users: 1, identities: 1, mailboxes: 1, tokens: 1 })
     const grants = await google.grants()
     expect(grants.reduce((sum, grant) => sum + grant.refresh_tokens, 0)).toBe(1)
-    expect(await count('oauth_tokens', 'version_nbr = 101 AND refresh_token_txt IS NOT NULL')).toBe(1)
+    expect(await count('oauth_tokens', 'version_nbr = 1 AND refresh_token_txt IS NOT NULL')).toBe(1)
     expect(await exchanges()).toBe(101)
   })
 

@@ -1,7 +1,7 @@
 // Everything at once, on loopback and with the database 20 ms away: storms on one token, overlapping crons and doubled
 // messages. What is asserted are counts.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { count, expireToken, google, json, newKey, newPerson, vend } from '../support/app.ts'
+import { call, count, expireToken, google, json, newKey, newPerson, onlyMailbox, signIn, vend } from '../support/app.ts'
 import { proxy, query, truncateAll } from '../support/database.ts'
 import { consume, makeAllDue, runTick, seedMailbox, seedMailboxes, tick, tokenRow } from '../support/vault.ts'
 
@@ -141,5 +141,42 @@ describe('a lease holder that never comes back', () => {
     expect(await count('audit_logs', `action_cd = 'token.handed_out' AND subject_id_txt = $1`, [live?.accountId])).toBe(
       1,
     )
+  })
+})
+
+describe('signing in while a refresh is under way', () => {
+  it('RF-06 keeps the rotated refresh token: a late answer counts, though no consent was shown', async () => {
+    await truncateAll()
+    await google.reset()
+    const { access_token } = await newPerson('ada@gmail.com')
+    const account = await onlyMailbox(access_token)
+    const key = await backend()
+    await google.settings({ rotateRefreshTokens: true })
+    await expireToken(account.id)
+    await google.fault({ path: '/token', grant_type: 'refresh_token', delayMs: 1_500 })
+    const [vended] = await Promise.all([
+      vend(key, account.id),
+      new Promise((resolve) => setTimeout(resolve, 300)).then(() => signIn('ada@gmail.com')),
+    ])
+    await json(vended)
+    await expireToken(account.id)
+    await json(vend(key, account.id))
+    expect((await onlyMailbox(access_token)).status).toBe('active')
+    expect(await refreshCalls()).toBe(2)
+  })
+
+  it('stores tokens again where their row was lost, and disconnects a mailbox without one', async () => {
+    await truncateAll()
+    await google.reset()
+    const { access_token } = await newPerson('ada@gmail.com')
+    const account = await onlyMailbox(access_token)
+    await query('DELETE FROM oauth_tokens')
+    await google.revoke({ email: 'ada@gmail.com' })
+    await signIn('ada@gmail.com')
+    expect(await count('oauth_tokens', 'refresh_token_txt IS NOT NULL')).toBe(1)
+    await query('DELETE FROM oauth_tokens')
+    const path = `/api/v1/mail-accounts/${account.id}`
+    expect((await call(path, { method: 'DELETE', bearer: access_token })).status).toBe(204)
+    expect((await onlyMailbox(access_token)).status).toBe('disconnected')
   })
 })

@@ -1,7 +1,7 @@
 // Request bodies of every route that takes one: type, size, form, depth, unknown and poisonous keys (SECURITY AP-06), and
-// the optional body of logging out.
+// the optional bodies of logging out, vending and reconnecting.
 import { beforeAll, describe, expect, it } from 'vitest'
-import { call, newPerson, refusal, signIn, type TokenPair } from '../support/app.ts'
+import { call, json, newKey, newPerson, onlyMailbox, refusal, signIn, type TokenPair } from '../support/app.ts'
 import { query } from '../support/database.ts'
 import { type Operation, type Problem, problemOf, readOperations } from '../support/operations.ts'
 
@@ -213,6 +213,24 @@ describe('AP-06 bodies', () => {
     const problem = await problemOf(response)
     expect(problem.errors?.map(({ path }) => path).sort()).toEqual(['expires_at', 'name', 'permissions.0', 'user_id'])
     expect(JSON.stringify(problem)).not.toContain('MARKED')
+  })
+})
+
+describe('vending and reconnecting, whose body is optional', () => {
+  const withoutFields: [string, Parameters<typeof call>[1]][] = [
+    ['no body', {}],
+    ['an empty body', { headers: { 'Content-Type': asJson }, body: '' }],
+    ['{}', { json: {} }],
+  ]
+
+  it.each(withoutFields)('AP-06 take %s for {}', async (_, options) => {
+    const { id } = await onlyMailbox(person.access_token)
+    const { key } = await newKey(person.access_token)
+    const path = `/api/v1/mail-accounts/${id}`
+    const token = await json(call(`${path}/access-token`, { method: 'POST', bearer: key, ...options }))
+    expect(token).toMatchObject({ token_type: 'Bearer' })
+    const started = call(`${path}/reconnect`, { method: 'POST', bearer: person.access_token, ...options })
+    expect(JSON.stringify(await json(started))).toContain('http')
   })
 })
 

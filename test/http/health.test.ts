@@ -55,6 +55,27 @@ describe('health', () => {
     expect(await json(call('/health/database'))).toMatchObject({ status: 'up', migrated: true })
   })
 
+  it('AP-13 says null, not 0, where the rows of a key could not be counted: failed, or too slow', async () => {
+    const uncounted = { status: 'ready', sealing_keys: [{ id: 'test1', rows: null, first: true, known: true }] }
+    await query('ALTER TABLE one_time_codes RENAME TO one_time_codes_away')
+    try {
+      expect(await json(call('/health/readiness'))).toMatchObject(uncounted)
+    } finally {
+      await query('ALTER TABLE one_time_codes_away RENAME TO one_time_codes')
+    }
+    await query('BEGIN')
+    try {
+      await query('LOCK TABLE oauth_tokens')
+      const { response, ms } = await timed(() => call('/health/readiness'))
+      const body = await response.json<{ sealing_keys: unknown }>()
+      expect(body.sealing_keys).toEqual(uncounted.sealing_keys)
+      expect(ms).toBeLessThan(2_000)
+    } finally {
+      await query('ROLLBACK')
+    }
+    expect(await json(call('/health/readiness'))).toMatchObject({ sealing_keys: [{ id: 'test1', rows: 1 }] })
+  })
+
   it('AP-13 is not ready before the migrations', async () => {
     await query('ALTER TABLE oauth_tokens RENAME TO oauth_tokens_away')
     try {
@@ -74,12 +95,15 @@ describe('health', () => {
       for (const path of ['/health', '/health/readiness', '/health/database']) {
         const { response, ms } = await timed(() => call(path))
         expect(response.status).toBe(503)
+        expect(Number(response.headers.get('Retry-After'))).toBeGreaterThan(0)
         expect(ms).toBeLessThan(2_000)
         expectGuarded(response)
         const text = await response.text()
         expect(text).not.toMatch(leaks)
         expect(JSON.parse(text)).toMatchObject(
-          path === '/health/database' ? { status: 'down' } : { status: 'not_ready', database: { status: 'down' } },
+          path === '/health/database'
+            ? { status: 'down' }
+            : { status: 'not_ready', database: { status: 'down' }, sealing_keys: [{ id: 'test1', rows: null }] },
         )
       }
       expect(await json(call('/health/liveness'))).toEqual({ status: 'alive' })

@@ -2,6 +2,8 @@
 // nowhere; a broken key ring closes the token routes only (SECURITY AP-20, TV-17; DESIGN 6.11).
 import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { checkSettingsAndKeys, compose } from '../../src/deps.ts'
+import { checkSettings, type WorkerEnv } from '../../src/env.ts'
 import { call, json, newKey, newPerson, onlyMailbox, refusal } from '../support/app.ts'
 import { callWith, expectGuarded, problemOf, readOperations } from '../support/operations.ts'
 
@@ -205,6 +207,45 @@ describe('core settings', () => {
   it('does not remember a broken setting once it is whole', async () => {
     expect((await callWith({ APP_URL: 'x' }, '/auth/google/start')).status).toBe(503)
     expect((await call('/auth/google/start')).status).toBe(200)
+  })
+})
+
+describe('addresses of administrators', () => {
+  it('AP-20 are of the stored form; an entry that is none is named, never quoted, and closes nothing', async () => {
+    const ADMIN_EMAILS = ' Ada@B\u00fccher.example ,marked, bob@x.test'
+    const composed = await compose({ ...env, ADMIN_EMAILS } as unknown as WorkerEnv)
+    expect('deps' in composed ? composed.deps.adminEmails : null).toEqual(['ada@xn--bcher-kva.example', 'bob@x.test'])
+    expect(logged('misconfigured').map(({ setting }) => setting)).toEqual(['ADMIN_EMAILS'])
+    expect(lines.join('')).not.toContain('marked')
+    expect((await callWith({ ADMIN_EMAILS }, '/auth/google/start')).status).toBe(200)
+  })
+})
+
+describe('the check before a start', () => {
+  const ring = `one:${btoa('k'.repeat(32))}`
+  const well = {
+    APP_URL: 'http://localhost:8787',
+    TOKEN_ENCRYPTION_KEYS: ring,
+    JWT_SIGNING_KEYS: text('JWT_SIGNING_KEYS'),
+    CODE_PEPPER: text('CODE_PEPPER'),
+  }
+
+  it.each([
+    ['JWT_SIGNING_KEYS', 'marked'],
+    ['CODE_PEPPER', 'marked!'.repeat(10)],
+    ['TOKEN_ENCRYPTION_KEYS', `${ring},${ring}`],
+    ['ADMIN_EMAILS', 'marked'],
+  ])('AP-20 opens what the form of %s=%s does not show, and names it only', async (name, value) => {
+    expect(checkSettings({ ...well, [name]: value })).toEqual([])
+    const [problem = '', ...others] = await checkSettingsAndKeys({ ...well, [name]: value })
+    expect(others).toEqual([])
+    expect(problem.startsWith(`${name} `)).toBe(true)
+    expect(problem).not.toContain(value)
+  })
+
+  it('finds nothing wrong with good settings, and what the form shows as well', async () => {
+    expect(await checkSettingsAndKeys(well)).toEqual([])
+    expect((await checkSettingsAndKeys({ ...well, APP_URL: 'x' }))[0]).toMatch(/^APP_URL /)
   })
 })
 

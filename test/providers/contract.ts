@@ -70,6 +70,7 @@ const tokenFaults: readonly [string, Fault, ProviderFailureKind, string, (number
   ['invalid_grant as 401', answer(401, '{"error":"invalid_grant"}'), 'grant_dead', 'invalid_grant'],
   ['invalid_client', answer(401, '{"error":"invalid_client"}'), 'misconfigured', 'invalid_client'],
   ['unauthorized_client', answer(400, '{"error":"unauthorized_client"}'), 'misconfigured', 'unauthorized_client'],
+  ['unauthorized_client, 401', answer(401, '{"error":"unauthorized_client"}'), 'misconfigured', 'unauthorized_client'],
   ['redirect_uri_mismatch', answer(400, '{"error":"redirect_uri_mismatch"}'), 'misconfigured', 'redirect_uri_mismatch'],
   ['an error nobody listed', answer(400, '{"error":"marked-token"}'), 'unavailable', 'unlisted_error'],
   ['400 without a readable error', answer(400, html), 'unavailable', 'http_400'],
@@ -244,6 +245,8 @@ function describeGrants(makeHarness: () => Promise<ProviderHarness>): void {
 function describeRevocation(makeHarness: () => Promise<ProviderHarness>): void {
   it.each<[string, Fault, string | null]>([
     ['200', answer(200, '{}'), null],
+    ['200 with nothing in it', answer(200, ''), null],
+    ['200 with a page', answer(200, html), null],
     ['400, already revoked', answer(400, '{"error":"invalid_token"}'), null],
     ['401', answer(401, ''), 'http_401'],
     ['503', answer(503, html), 'http_503'],

@@ -26,7 +26,7 @@ export class GoogleEdge {
   /** The address as Google writes it into ID tokens and Gmail's profile. */
   email = 'Ada.Lovelace@gmail.com'
   private readonly codes = new Map<string, Code>()
-  private readonly faults = new Map<string, Fault>()
+  private readonly faults = new Map<string, Fault[]>()
   private readonly signing: { kid: string; privateKey: JoseKey; jwk: JWK }
   readonly publishedKeys: JWK[]
   private readonly handlers: Readonly<Record<string, Handler>>
@@ -54,9 +54,9 @@ export class GoogleEdge {
     }
   }
 
-  /** The next request to this address ends so. */
+  /** The next request to this address ends so; told again, the one after it. */
   fault(url: string, fault: Fault): void {
-    this.faults.set(url, fault)
+    this.faults.set(url, [...(this.faults.get(url) ?? []), fault])
   }
 
   readonly fetch: typeof fetch = async (input, init) => {
@@ -69,8 +69,7 @@ export class GoogleEdge {
       headers: request.headers,
       redirect: init?.redirect ?? 'follow',
     })
-    const fault = this.faults.get(request.url)
-    this.faults.delete(request.url)
+    const fault = this.faults.get(request.url)?.shift()
     if (fault?.kind === 'drop') throw new TypeError(`fetch failed: ${form}`)
     if (fault?.kind === 'hang') return await new Promise<Response>(() => undefined)
     if (fault?.kind === 'hang_in_body')

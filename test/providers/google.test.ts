@@ -109,7 +109,7 @@ describe('Google: the authorization URL', () => {
     await provider.profile({ grant: grantOf(await edge.idToken('n')), nonce: 'n' })
     await provider.mail?.mailbox({ accessToken: 'a' })
     expect(urls).toEqual(
-      ['/token', '/revoke', '/oauth2/v3/certs', '/gmail/v1/users/me/profile'].map(
+      ['/token', '/revoke', '/oauth2/v3/certs', '/oauth2/v3/certs', '/gmail/v1/users/me/profile'].map(
         (path) => `http://127.0.0.1:4001${path}`,
       ),
     )

@@ -1,5 +1,5 @@
 // ID tokens and the keys they are verified with: what is believed, what is refused, how often the provider is asked.
-import { CompactSign, UnsecuredJWT } from 'jose'
+import { CompactSign, type JWK, UnsecuredJWT } from 'jose'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { toBase64Url, utf8 } from '../../src/crypto/encoding.ts'
 import type { ProviderResult } from '../../src/providers/failure.ts'
@@ -30,6 +30,7 @@ function verify(idToken: string): Promise<ProviderResult<IdTokenClaims>> {
     { idToken, jwksUrl, issuers, clientId: client.clientId, nonce },
   )
 }
+const nameless = ({ kid: _kid, ...key }: JWK): JWK => key
 const later = (s: number): void => {
   now = new Date(start.getTime() + s * 1000)
 }
@@ -114,6 +115,8 @@ describe('OA-16, OA-17 an ID token', () => {
       `${part({ alg: 'none', kid: 'g1' })}.${payload}.`,
       `${part({ alg: 'RS512', kid: 'g1' })}.${payload}.${signature}`,
       `${part({ alg: 'RS256' })}.${payload}.${signature}`,
+      `${part({ alg: 'RS256', kid: 1 })}.${payload}.${signature}`,
+      await edge.idToken(nonce, {}, { kid: undefined }, other.privateKey),
       `${part({ alg: 'RS256', kid: 'g1', crit: ['exp'] })}.${payload}.${signature}`,
       new UnsecuredJWT({ nonce }).encode(),
       hmac,
@@ -165,6 +168,100 @@ describe('the provider’s keys', () => {
     expect(edge.sent).toHaveLength(2)
   })
 
+  it('OA-16 are fetched again where a known kid has a new key, and the token is verified with it', async () => {
+    expect((await verify(await edge.idToken(nonce))).ok).toBe(true)
+    edge.publishedKeys.splice(0, 1, { ...other.jwk, kid: 'g1' })
+    const restarted = await edge.idToken(nonce, {}, {}, other.privateKey)
+    later(59)
+    expect(await verify(restarted)).toMatchObject({ kind: 'invalid_proof', code: 'id_token_signature' })
+    expect(edge.sent).toHaveLength(1)
+    later(60)
+    expect((await verify(restarted)).ok).toBe(true)
+    expect(edge.sent).toHaveLength(2)
+    expect((await verify(restarted)).ok).toBe(true)
+    expect(await verify(await edge.idToken(nonce))).toMatchObject({ code: 'id_token_signature' })
+    expect(edge.sent).toHaveLength(2)
+  })
+
+  it('OA-16 just fetched are not fetched again for a bad signature', async () => {
+    const forged = await edge.idToken(nonce, {}, {}, other.privateKey)
+    expect(await verify(forged)).toMatchObject({ kind: 'invalid_proof', code: 'id_token_signature' })
+    expect(edge.sent).toHaveLength(1)
+  })
+
+  it('OA-16 are not fetched again for a token that is signed well and refused', async () => {
+    const expired = await edge.idToken(nonce, { exp: seconds - 61 })
+    for (const at of [0, 120]) {
+      later(at)
+      expect(await verify(expired)).toMatchObject({ kind: 'invalid_proof', code: 'id_token_refused' })
+    }
+    expect(edge.sent).toHaveLength(1)
+  })
+
+  it.each<[string, (at: number) => Record<string, unknown>]>([
+    ['SE-14 a bad signature', () => ({})],
+    ['SE-14 an unknown kid', (at) => ({ kid: `unknown-${at}` })],
+  ])('%s, 1,000 times in 5 minutes, fetches them at most once a minute', async (_, header) => {
+    expect((await verify(await edge.idToken(nonce))).ok).toBe(true)
+    for (let at = 0; at < 1000; at += 1) {
+      later(at * 0.3)
+      const forged = await edge.idToken(nonce, {}, header(at), other.privateKey)
+      expect(await verify(forged)).toMatchObject({ ok: false, kind: 'invalid_proof' })
+    }
+    expect(edge.sent).toHaveLength(5)
+  })
+
+  it('SE-14 out of reach, a bad signature asks for them once a minute, and good tokens still pass', async () => {
+    expect((await verify(await edge.idToken(nonce))).ok).toBe(true)
+    const forged = await edge.idToken(nonce, {}, {}, other.privateKey)
+    later(60)
+    edge.fault(jwksUrl, { kind: 'answer', status: 429, body: '', headers: { 'retry-after': '9' } })
+    expect(await verify(forged)).toMatchObject({ kind: 'rate_limited', code: 'http_429', retryAfterSeconds: 9 })
+    for (let at = 0; at < 1000; at += 1) {
+      later(60 + at * 0.059)
+      expect(await verify(forged)).toMatchObject({ kind: 'unavailable', code: 'id_token_keys_cooldown' })
+    }
+    expect((await verify(await edge.idToken(nonce))).ok).toBe(true)
+    expect(edge.sent).toHaveLength(2)
+    later(120)
+    expect(await verify(forged)).toMatchObject({ kind: 'invalid_proof', code: 'id_token_signature' })
+    expect(edge.sent).toHaveLength(3)
+  })
+
+  it.each<[string, () => JWK[], boolean]>([
+    ['one key', () => [...edge.publishedKeys], true],
+    ['one key that has no kid', () => edge.publishedKeys.map(nameless), true],
+    [
+      'one key for signing',
+      () => [{ ...other.jwk, use: 'enc' }, { kty: 'EC', kid: 'e1' }, ...edge.publishedKeys],
+      true,
+    ],
+    ['two keys for signing', () => [...edge.publishedKeys, other.jwk], false],
+    ['no key', () => [], false],
+  ])('OA-16 verify a token without kid where there is %s', async (_, keys, isBelieved) => {
+    const published = keys()
+    edge.publishedKeys.splice(0, edge.publishedKeys.length, ...published)
+    const result = await verify(await edge.idToken(nonce, {}, { kid: undefined }))
+    if (isBelieved) expect(result.ok).toBe(true)
+    else expect(result).toMatchObject({ kind: 'invalid_proof', code: 'id_token_key_unknown' })
+    expect(edge.sent).toHaveLength(1)
+  })
+
+  it('OA-16 without a kid do not verify a token that names one', async () => {
+    edge.publishedKeys.push(...edge.publishedKeys.splice(0).map(nameless))
+    expect(await verify(await edge.idToken(nonce))).toMatchObject({ code: 'id_token_key_unknown' })
+  })
+
+  it.each<[string, Fault]>([
+    ['500', { kind: 'answer', status: 500, body: '' }],
+    ['503', { kind: 'answer', status: 503, body: '' }],
+    ['a dropped connection', { kind: 'drop' }],
+  ])('OA-16 are asked for once more after %s', async (_, fault) => {
+    edge.fault(jwksUrl, fault)
+    expect((await verify(await edge.idToken(nonce))).ok).toBe(true)
+    expect(edge.sent).toHaveLength(2)
+  })
+
   it('of another kind are not used', async () => {
     edge.publishedKeys.splice(0, 1, { ...edge.publishedKeys[0], use: 'enc' })
     expect(await verify(await edge.idToken(nonce))).toMatchObject({ code: 'id_token_key_unknown' })
@@ -174,29 +271,49 @@ describe('the provider’s keys', () => {
     keyCache.failure = new Error('KV is down')
     expect((await verify(await edge.idToken(nonce))).ok).toBe(true)
     keyCache.failure = null
-    for (const text of ['', '{', 'null', '[]', '{"keys":[]}', `{"fetched_at":${start.getTime() + 1e9},"keys":[]}`]) {
+    const at = start.getTime()
+    const broken = JSON.stringify({ fetched_at: at - 60_000, keys: [{ kty: 'RSA', kid: 'g1', n: '!', e: '' }] })
+    const future = `{"fetched_at":${at + 1e9},"keys":[]}`
+    const failedInFuture = `{"fetched_at":${at - 60_000},"failed_at":${at + 1e9},"keys":[]}`
+    for (const text of ['', '{', 'null', '[]', '{"keys":[]}', future, failedInFuture, broken]) {
       keyCache.records.set(`jwks:${jwksUrl}`, text)
       expect((await verify(await edge.idToken(nonce))).ok).toBe(true)
     }
-    expect(edge.sent).toHaveLength(7)
+    expect(edge.sent).toHaveLength(9)
   })
 
-  it.each<[string, Fault, string, string, number | null]>([
-    ['500', { kind: 'answer', status: 500, body: '', headers: { 'retry-after': '9' } }, 'unavailable', 'http_500', 9],
-    ['429', { kind: 'answer', status: 429, body: '', headers: { 'retry-after': '9' } }, 'rate_limited', 'http_429', 9],
+  it.each<[string, Fault, number, string, string, number | null]>([
+    [
+      '500',
+      { kind: 'answer', status: 500, body: '', headers: { 'retry-after': '9' } },
+      2,
+      'unavailable',
+      'http_500',
+      9,
+    ],
+    [
+      '429',
+      { kind: 'answer', status: 429, body: '', headers: { 'retry-after': '9' } },
+      1,
+      'rate_limited',
+      'http_429',
+      9,
+    ],
     [
       'a redirect',
       { kind: 'answer', status: 302, body: '', headers: { location: 'https://evil.test' } },
+      1,
       'unavailable',
       'http_302',
       null,
     ],
-    ['HTML', { kind: 'answer', status: 200, body: '<html>' }, 'unavailable', 'unreadable_answer', null],
-    ['too much', { kind: 'answer', status: 200, body: ' '.repeat(70_000) }, 'unavailable', 'too_large', null],
-    ['a dropped connection', { kind: 'drop' }, 'unavailable', 'network', null],
-  ])('out of reach (%s) are no proof against anybody', async (_, fault, kind, code, retryAfterSeconds) => {
-    edge.fault(jwksUrl, fault)
+    ['HTML', { kind: 'answer', status: 200, body: '<html>' }, 1, 'unavailable', 'unreadable_answer', null],
+    ['too much', { kind: 'answer', status: 200, body: ' '.repeat(70_000) }, 1, 'unavailable', 'too_large', null],
+    ['a dropped connection', { kind: 'drop' }, 2, 'unavailable', 'network', null],
+  ])('out of reach (%s) are no proof against anybody', async (_, fault, times, kind, code, retryAfterSeconds) => {
+    for (let n = 0; n < times; n += 1) edge.fault(jwksUrl, fault)
     expect(await verify(await edge.idToken(nonce))).toEqual({ ok: false, kind, code, retryAfterSeconds })
+    expect(edge.sent).toHaveLength(times)
     expect(keyCache.records.size).toBe(0)
     expect((await verify(await edge.idToken(nonce))).ok).toBe(true)
   })

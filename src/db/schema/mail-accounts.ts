@@ -9,7 +9,10 @@ export const userMailAccounts = pgTable(
   'user_mail_accounts',
   {
     userMailAccountId: uuid('user_mail_account_id').primaryKey().default(uuidV7),
-    /** Null once its user was deleted: hidden, until purge has emptied it. */
+    /**
+     * Null once its user was deleted: hidden, and purged. Whatever deletes a user moves the envelopes to `erasures` first:
+     * they are bound to the user's id, and without it nobody can open them, not even to revoke the grant.
+     */
     userId: uuid('user_id').references(() => users.userId, { onDelete: 'set null' }),
     emailAddress: text('email_address_txt').notNull(),
     provider: text('provider_cd').notNull(),

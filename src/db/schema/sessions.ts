@@ -2,7 +2,7 @@
 
 import { sql } from 'drizzle-orm'
 import { check, index, integer, pgTable, text, uuid } from 'drizzle-orm/pg-core'
-import { createdAndModified, createdAt, utc, uuidV7 } from './columns.ts'
+import { createdAndModified, utc, uuidV7 } from './columns.ts'
 import { users } from './users.ts'
 
 export const sessions = pgTable(
@@ -38,7 +38,7 @@ export const refreshTokens = pgTable(
     /** How often it was shown; the first time is the rotation, later ones are a retry or a theft. */
     shownCount: integer('shown_cnt').notNull().default(0),
     revokedAt: utc('revoked_at_utc'),
-    ...createdAt,
+    ...createdAndModified,
   },
   (t) => [index('refresh_tokens_session_ix').on(t.sessionId), index('refresh_tokens_expires_ix').on(t.expiresAt)],
 )

@@ -1,7 +1,7 @@
 // /health: alive, ready, and what of the database. For anyone; no host, no version, no secret.
 
 import * as z from 'zod'
-import { checkDatabase, checkReadiness } from '../../ops/health.ts'
+import { checkDatabase, checkReadiness, uncountedKeys } from '../../ops/health.ts'
 import { declare, type Resource } from '../declare.ts'
 
 const databaseSchema = z.object({
@@ -24,7 +24,17 @@ const readinessSchema = z.object({
   status: z.enum(['ready', 'not_ready']),
   settings: z.enum(['well', 'broken']).describe('Which one is broken stands in the log'),
   database: databaseSchema,
-  sealing_keys: z.array(z.object({ id: z.string(), rows: z.int(), first: z.boolean(), known: z.boolean() })),
+  sealing_keys: z.array(
+    z.object({
+      id: z.string(),
+      rows: z
+        .int()
+        .nullable()
+        .describe('Null: not counted just now; only a counted 0 means that nothing needs the key'),
+      first: z.boolean(),
+      known: z.boolean(),
+    }),
+  ),
 })
 
 export const alive = { status: 'alive' } as const
@@ -48,6 +58,9 @@ async function inTime<T>(finding: Promise<T>, late: T): Promise<T> {
   })
   return Promise.race([finding, deadline]).finally(() => clearTimeout(timer))
 }
+
+/** As every other 503 of a database that is away. */
+const retryAfterSeconds = '5'
 
 const lateDatabase = { isUp: false, isMigrated: false, latencyMs: answerWithinMs }
 
@@ -74,7 +87,7 @@ export function declareHealth(root: Resource): void {
         path,
         operationId: path === '/health' ? 'health' : 'readiness',
         summary: 'The Worker can do its work',
-        description: 'Names each sealing key with the rows that still need it: a key with none may be retired.',
+        description: 'Names each sealing key with the rows that still need it: a key with a counted 0 may be retired.',
         tag: 'Health',
         audience: 'anyone',
         answers: {
@@ -86,7 +99,7 @@ export function declareHealth(root: Resource): void {
         const { deps } = c.env
         const readiness = await inTime(
           checkReadiness({ db: deps.probeDb, clock: deps.clock, keyRing: deps.keyRingOrNull }),
-          { isReady: false, database: lateDatabase, sealingKeys: [] },
+          { isReady: false, database: lateDatabase, sealingKeys: uncountedKeys(deps.keyRingOrNull) },
         )
         const body: z.output<typeof readinessSchema> = {
           status: readiness.isReady ? 'ready' : 'not_ready',
@@ -99,6 +112,7 @@ export function declareHealth(root: Resource): void {
             known: key.isKnown,
           })),
         }
+        if (!readiness.isReady) c.header('Retry-After', retryAfterSeconds)
         return c.json(body, readiness.isReady ? 200 : 503)
       },
     )
@@ -120,6 +134,7 @@ export function declareHealth(root: Resource): void {
     },
     async (c) => {
       const health = await inTime(checkDatabase(c.env.deps.probeDb, c.env.deps.clock), lateDatabase)
+      if (!health.isUp) c.header('Retry-After', retryAfterSeconds)
       return c.json(presentDatabase(health), health.isUp ? 200 : 503)
     },
   )

@@ -112,6 +112,7 @@ export function declareMailAccounts(accounts: Resource): void {
       tag: 'Mail accounts',
       audience: 'person',
       params: idParam,
+      bodyPresence: 'may be absent',
       body: z.strictObject({ code_challenge: startQuery.shape.code_challenge, return_to: startQuery.shape.return_to }),
       answers: { 200: { description: 'Where to send the user', schema: startedSchema } },
       errors: ['not_found', 'invalid_return_to'],
@@ -166,6 +167,7 @@ export function declareMailAccounts(accounts: Resource): void {
       audience: 'person_or_key',
       params: idParam,
       query: z.strictObject(forUser),
+      bodyPresence: 'may be absent',
       body: z.strictObject({
         scopes: z.array(z.string().min(1).max(200)).max(20).default([]).describe('All of these must have been granted'),
         min_ttl_seconds: z.int().min(1).max(maxMinTtlSeconds).default(defaultMinTtlSeconds),

@@ -1,0 +1,2 @@
+ALTER TABLE "refresh_tokens" ADD COLUMN "modified_at_utc" timestamp with time zone DEFAULT now() NOT NULL;--> statement-breakpoint
+CREATE INDEX "audit_logs_origin_ix" ON "audit_logs" USING btree ("created_at_utc") WHERE "audit_logs"."ip_address_txt" IS NOT NULL OR "audit_logs"."user_agent_txt" IS NOT NULL;
