@@ -20,10 +20,25 @@ export interface Statement<P, R> {
   readonly shape?: (params: P) => R
 }
 
-/** Compiles `query` once, at module load. Placeholders are `sql.placeholder('name')`, or the `param` helper's. */
+/**
+ * Compiles `query` once, when it is first sent: at module load all of them would lengthen every cold start.
+ * Placeholders are `sql.placeholder('name')`, or those of db/caller's `param`.
+ */
 export function statement<P extends object, R extends object>(name: string, query: SQL): Statement<P, R> {
-  const compiled = dialect.sqlToQuery(query)
-  return { name, text: compiled.sql, params: compiled.params }
+  let compiled: { sql: string; params: unknown[] } | null = null
+  const compile = () => {
+    compiled ??= dialect.sqlToQuery(query)
+    return compiled
+  }
+  return {
+    name,
+    get text() {
+      return compile().sql
+    },
+    get params() {
+      return compile().params
+    },
+  }
 }
 
 export interface Db {

@@ -35,10 +35,14 @@ export const claimDueTokens = statement<{ until: Date; limit: number }, { readon
   sql`WITH due AS MATERIALIZED (
     SELECT t.oauth_token_id FROM oauth_tokens t
     WHERE t.refresh_due_at_utc <= now()
-      AND NOT EXISTS (
-        SELECT FROM provider_states p
-        JOIN user_mail_accounts a ON a.provider_cd = p.provider_cd
-        WHERE p.open_until_utc IS NOT NULL AND a.user_mail_account_id = t.user_mail_account_id
+      -- Whether any circuit is open is asked once; only then each row is looked up by its provider.
+      AND NOT (
+        (SELECT count(*) > 0 FROM provider_states WHERE open_until_utc IS NOT NULL)
+        AND EXISTS (
+          SELECT FROM provider_states p
+          JOIN user_mail_accounts a ON a.provider_cd = p.provider_cd
+          WHERE p.open_until_utc IS NOT NULL AND a.user_mail_account_id = t.user_mail_account_id
+        )
       )
     ORDER BY t.refresh_due_at_utc LIMIT ${param('limit', 'int')}
     FOR UPDATE OF t SKIP LOCKED
