@@ -14,8 +14,8 @@ export interface Kept {
   readonly residentBytes: number | null
 }
 
-/** V8 lets its heap grow to a size of its choice before it tidies up: until then growth says nothing. */
-const warmUpRequests = 12_000
+/** Until the heap has reached the size that V8 likes, growth says nothing. */
+const warmUpRequests = 8_000
 
 /** Runs `requests` after the warm-up, and looks at the difference once it is quiet again. */
 export async function measureKept(

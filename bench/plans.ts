@@ -35,7 +35,14 @@ const nodeSchema = z.object({
   Plans: z.array(z.unknown()).optional(),
 })
 
-const runs = 5
+/** Milliseconds of one claim with this many due at once. */
+export async function timeClaim(world: World, due: number): Promise<number> {
+  await makeDue(world.sql, due)
+  const until = new Date(Date.now() + 300_000)
+  const plan = await explain(world.sql, claimDueTokens, { until, limit: 10_000 }, { runs: 2 })
+  await world.sql`UPDATE oauth_tokens SET refresh_due_at_utc = now() + interval '40 minutes' WHERE refresh_due_at_utc <= now()`
+  return plan.executionMs
+}
 
 /** `due` tokens are made due for the claim. */
 export async function explainHot(world: World, callers: Callers, due: number): Promise<Plan[]> {
@@ -47,7 +54,7 @@ export async function explainHot(world: World, callers: Callers, due: number): P
   const key = callerParams({ kind: 'key', keyHash: await sha256(callers.serviceKey) })
   const origin = { ipAddress: '203.0.113.7', userAgent: 'gatepost-bench/1' }
   const leaseId = uuidV7(new Date())
-  const vend = { accountId: owner.accountId, forUserId: null, scopes: [], minTtlSeconds: 60, leaseId }
+  const vend = { accountId: owner.accountId, forUserId: null, scopes: [], minTtlSeconds: 60, leaseId, mayLease: true }
   await makeDue(world.sql, due)
   const until = new Date(Date.now() + 300_000)
   const ids = (
@@ -66,19 +73,24 @@ export async function explainHot(world: World, callers: Callers, due: number): P
     await explain(world.sql, listMailAccountRows, { ...claim, forUserId: null, before: null, limit: 51 }),
     await explain(world.sql, vendToken, { ...key, ...origin, ...vend }),
     await explain(world.sql, claimDueTokens, { until, limit: 10_000 }),
-    await explain(world.sql, leaseClaimedTokens, { ids, claimedUntil: until, leaseId }, claimed),
-    await explain(world.sql, storeAnswers, { answers: JSON.stringify(answers), audit: '[]', ...origin }, leased),
+    await explain(world.sql, leaseClaimedTokens, { ids, claimedUntil: until, leaseId }, { before: claimed }),
+    await explain(
+      world.sql,
+      storeAnswers,
+      { answers: JSON.stringify(answers), audit: '[]', ...origin },
+      { before: leased },
+    ),
   ]
   await world.sql`UPDATE oauth_tokens SET refresh_due_at_utc = now() + interval '40 minutes' WHERE refresh_due_at_utc <= now()`
   return plans
 }
 
-/** @param before runs in the same transaction, outside the measurement */
+/** @param options `before` runs in the same transaction, outside the measurement */
 async function explain<P extends object, R extends object>(
   sql: postgres.Sql,
   statement: Statement<P, R>,
   params: P,
-  before: (sql: postgres.ReservedSql) => Promise<void> = async () => {},
+  options: { readonly before?: (sql: postgres.ReservedSql) => Promise<void>; readonly runs?: number } = {},
 ): Promise<Plan> {
   const reserved = await sql.reserve()
   const values = fillPlaceholders([...statement.params], params as Record<string, unknown>).map(literal)
@@ -86,9 +98,9 @@ async function explain<P extends object, R extends object>(
   try {
     await reserved.unsafe('SET plan_cache_mode = force_generic_plan')
     await reserved.unsafe(`PREPARE explained AS ${statement.text}`)
-    for (let run = 0; run <= runs; run += 1) {
+    for (let run = 0; run <= (options.runs ?? 5); run += 1) {
       await reserved.unsafe('BEGIN')
-      await before(reserved)
+      await options.before?.(reserved)
       const [row] = await reserved.unsafe(
         `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE explained(${values.join(', ')})`,
       )

@@ -21,7 +21,7 @@ import {
   vendFreshShooter,
 } from './paths.ts'
 import { performancePage } from './performance-page.ts'
-import { explainHot, type Plan } from './plans.ts'
+import { explainHot, type Plan, timeClaim } from './plans.ts'
 import { printed } from './report.ts'
 import { countScheduled, runScheduled, type ScheduledRun, type ScheduledTrips } from './scheduled.ts'
 import { newServiceKey, type Person, seedAccounts, signIn } from './seed.ts'
@@ -34,6 +34,8 @@ export interface Results {
   readonly cores: number
   readonly isQuick: boolean
   readonly minutes: number
+  /** What whoever ran it wants said about this run; null for nothing. */
+  readonly note: string | null
   readonly bundle: {
     readonly bytes: number
     readonly gzipBytes: number
@@ -45,6 +47,8 @@ export interface Results {
   readonly scheduled: readonly ScheduledRun[]
   readonly scheduledTrips: ScheduledTrips
   readonly plans: readonly { readonly stored: number; readonly plans: readonly Plan[] }[]
+  /** One claim with half of all tokens due, 10,000 at most. */
+  readonly claims: readonly { readonly stored: number; readonly due: number; readonly ms: number }[]
   readonly kept: readonly Kept[]
   /** A process that refreshes 10,000 due accounts (null where it failed), and an empty Worker's memory. */
   readonly due: ScheduledRun | null
@@ -54,6 +58,8 @@ export interface Results {
 }
 
 const isQuick = process.argv.includes('--quick')
+const option = (name: string): string | null =>
+  process.argv.find((argument) => argument.startsWith(`--${name}=`))?.slice(name.length + 3) ?? null
 const figures = isQuick
   ? { sizes: [1_000, 10_000], rounds: 3, seconds: 1, single: 300, startUps: 5, due: 2_000 }
   : { sizes: [1_000, 10_000, 100_000], rounds: 5, seconds: 2, single: 800, startUps: 11, due: 10_000 }
@@ -76,8 +82,8 @@ async function main(): Promise<void> {
       await writeFile(join(projectRoot, 'docs', 'performance.md'), performancePage(results))
       say('wrote docs/performance.md')
     }
-    const json = process.argv.find((argument) => argument.startsWith('--json='))?.slice('--json='.length)
-    if (json !== undefined) await writeFile(json, JSON.stringify(results, null, 1))
+    const json = option('json')
+    if (json !== null) await writeFile(json, JSON.stringify(results, null, 1))
   } finally {
     await world.close()
   }
@@ -89,6 +95,7 @@ async function measureAll(world: World): Promise<Results> {
   const people: Person[] = []
   const scheduled: ScheduledRun[] = []
   const plans: { stored: number; plans: Plan[] }[] = []
+  const claims: { stored: number; due: number; ms: number }[] = []
   let callers: Callers = { people, signedIn: [], serviceKey: await newServiceKey(world) }
   const candidate = await world.start('candidate')
   for (const stored of figures.sizes) {
@@ -97,6 +104,8 @@ async function measureAll(world: World): Promise<Results> {
     if (callers.signedIn.length === 0) callers = { ...callers, signedIn: await signIn(world, people.slice(0, 200)) }
     say('plans')
     plans.push({ stored, plans: await explainHot(world, callers, dueEach) })
+    const many = Math.min(stored / 2, 10_000)
+    claims.push({ stored, due: many, ms: await timeClaim(world, many) })
     say('scheduled refresh')
     for (const [providerMs, consumers] of scheduledSetups(stored))
       scheduled.push(await runScheduled(world, candidate, { stored, due: dueEach, providerMs, consumers }))
@@ -122,9 +131,22 @@ async function measureAll(world: World): Promise<Results> {
     date: new Date().toISOString().slice(0, 10),
     cores: cpus().length,
     isQuick,
+    note: option('note'),
     minutes: (performance.now() - startedAt) / 60_000,
     bundle: { bytes: world.built.bundleBytes, gzipBytes: world.built.gzipBytes, parts: world.built.parts },
-    ...{ groups, wire, scheduled, scheduledTrips, plans, kept, due, dueCount: figures.due, emptyBytes, startUp },
+    ...{
+      groups,
+      wire,
+      scheduled,
+      scheduledTrips,
+      plans,
+      claims,
+      kept,
+      due,
+      dueCount: figures.due,
+      emptyBytes,
+      startUp,
+    },
   }
 }
 
