@@ -61,7 +61,7 @@ const isQuick = process.argv.includes('--quick')
 const option = (name: string): string | null =>
   process.argv.find((argument) => argument.startsWith(`--${name}=`))?.slice(name.length + 3) ?? null
 const figures = isQuick
-  ? { sizes: [1_000, 10_000], rounds: 3, seconds: 1, single: 300, startUps: 5, due: 2_000 }
+  ? { sizes: [1_000, 10_000], rounds: 3, seconds: 0.8, single: 200, startUps: 5, due: 2_000 }
   : { sizes: [1_000, 10_000, 100_000], rounds: 5, seconds: 2, single: 800, startUps: 11, due: 10_000 }
 const lanes = 16
 const dueEach = 1_000
