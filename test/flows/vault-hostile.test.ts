@@ -20,39 +20,27 @@ import {
 } from '../support/app.ts'
 import { proxy, query, truncateAll } from '../support/database.ts'
 import {
+  adminKey,
   auditOf,
   consume,
   dumpTables,
   heldQueue,
   makeAllDue,
+  refreshCalls,
+  revokeCalls,
   runTick,
   type SeededMailbox,
   seedMailbox,
   seedMailboxes,
   tick,
   tokenRow,
+  type Vended,
 } from '../support/vault.ts'
 
 beforeEach(async () => {
   await truncateAll()
   await google.reset()
 })
-
-const refreshCalls = (): Promise<number> => google.count('POST /token refresh_token')
-const revokeCalls = (): Promise<number> => google.count('POST /revoke')
-
-async function adminKey(body: Record<string, unknown> = {}): Promise<{ key: string; id: string; admin: string }> {
-  const { access_token } = await newPerson('admin@gmail.com', { query: { scopes: 'identity' } })
-  return { ...(await newKey(access_token, body)), admin: access_token }
-}
-
-interface Vended {
-  access_token: string
-  expires_in: number
-  expires_at: string
-  scopes: string[]
-  missing_scopes: string[]
-}
 
 describe('what is granted', () => {
   it.each([

@@ -7,7 +7,6 @@ import {
   expireToken,
   google,
   json,
-  newKey,
   newPerson,
   onlyMailbox,
   refusal,
@@ -17,39 +16,27 @@ import {
 import { query, truncateAll } from '../support/database.ts'
 import { testKeys } from '../support/keys.ts'
 import {
+  adminKey,
   auditOf,
   consume,
   dumpTables,
   heldQueue,
   makeAllDue,
+  refreshCalls,
+  revokeCalls,
   runTick,
   type SeededMailbox,
   seedMailbox,
   seedMailboxes,
   tick,
   tokenRow,
+  type Vended,
 } from '../support/vault.ts'
 
 beforeEach(async () => {
   await truncateAll()
   await google.reset()
 })
-
-const refreshCalls = (): Promise<number> => google.count('POST /token refresh_token')
-const revokeCalls = (): Promise<number> => google.count('POST /revoke')
-
-async function adminKey(body: Record<string, unknown> = {}): Promise<{ key: string; id: string; admin: string }> {
-  const { access_token } = await newPerson('admin@gmail.com', { query: { scopes: 'identity' } })
-  return { ...(await newKey(access_token, body)), admin: access_token }
-}
-
-interface Vended {
-  access_token: string
-  expires_in: number
-  expires_at: string
-  scopes: string[]
-  missing_scopes: string[]
-}
 
 const cut = (bytes: number) => (envelope: string) => {
   const [version, keyId, body = ''] = envelope.split('.')

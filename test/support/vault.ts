@@ -5,7 +5,7 @@ import * as z from 'zod'
 import { parseKeyRing } from '../../src/crypto/seal.ts'
 import worker from '../../src/index.ts'
 import { sealTokens } from '../../src/mail-accounts/vault.ts'
-import { clientId, gmail, google, workerEnv } from './app.ts'
+import { clientId, gmail, google, newKey, newPerson, workerEnv } from './app.ts'
 import { query } from './database.ts'
 import { testKeys } from './keys.ts'
 
@@ -190,4 +190,24 @@ export function auditOf(
      WHERE subject_id_txt = $1 ORDER BY created_at_utc, audit_log_id`,
     [subjectId],
   )
+}
+
+export const refreshCalls = (): Promise<number> => google.count('POST /token refresh_token')
+export const revokeCalls = (): Promise<number> => google.count('POST /revoke')
+
+/** A service key, and the admin who made it. */
+export async function adminKey(
+  body: Record<string, unknown> = {},
+): Promise<{ key: string; id: string; admin: string }> {
+  const { access_token } = await newPerson('admin@gmail.com', { query: { scopes: 'identity' } })
+  return { ...(await newKey(access_token, body)), admin: access_token }
+}
+
+/** What a vend answers. */
+export interface Vended {
+  access_token: string
+  expires_in: number
+  expires_at: string
+  scopes: string[]
+  missing_scopes: string[]
 }
