@@ -6,10 +6,10 @@ import { importHmacKey } from './crypto/hash.ts'
 import { parseSigningKeys, type SigningKeys, SigningKeysError } from './crypto/jwt.ts'
 import { type KeyRing, KeyRingError, parseKeyRing } from './crypto/seal.ts'
 import { createDb, type Db } from './db/client.ts'
-import { parseSettings, type SettingProblem, type Settings, type WorkerEnv } from './env.ts'
+import { type LockoutSettings, parseSettings, type SettingProblem, type Settings, type WorkerEnv } from './env.ts'
 import { AppError } from './errors.ts'
 import { consoleLog, type Log } from './log.ts'
-import type { EraseMessage, RefreshMessage } from './messages.ts'
+import type { EraseMessage, LetterMessage, RefreshMessage } from './messages.ts'
 import type { ReturnSettings } from './oauth/return-to.ts'
 import type { Provider, ProviderCode } from './providers/provider.ts'
 import { createProviders } from './providers/registry.ts'
@@ -32,12 +32,20 @@ export interface Deps {
   readonly signingKeys: SigningKeys
   /** Derives successors of refresh tokens. */
   readonly refreshTokenKey: CryptoKey
+  /** Derives the codes and link tokens of letters (crypto/one-time-code). */
+  readonly codeKey: CryptoKey
+  /** Keys the hashes of addresses and user names under which tries and letters are counted. */
+  readonly subjectKey: CryptoKey
+  readonly lockout: LockoutSettings
   /** Throws 503 `misconfigured` where the setting is broken: no token is stored or handed out then. */
   readonly keyRing: KeyRing
   readonly keyRingOrNull: KeyRing | null
   readonly flows: KVNamespace
   readonly refreshQueue: { send(messages: readonly RefreshMessage[]): Promise<void> }
-  readonly deliverQueue: { send(messages: readonly EraseMessage[]): Promise<void> }
+  readonly deliverQueue: { send(messages: readonly (EraseMessage | LetterMessage)[]): Promise<void> }
+  readonly avatars: R2Bucket
+  /** KV for what may be stale; the admin's cache verbs reach it. */
+  readonly cache: KVNamespace
   readonly authRateLimit: RateLimit
   readonly assets: Fetcher
 }
@@ -48,6 +56,8 @@ interface Opened {
   readonly signingKeys: SigningKeys
   readonly keyRing: KeyRing | null
   readonly refreshTokenKey: CryptoKey
+  readonly codeKey: CryptoKey
+  readonly subjectKey: CryptoKey
 }
 
 export type Composed = { readonly deps: Deps } | { readonly problems: readonly SettingProblem[]; readonly log: Log }
@@ -65,7 +75,15 @@ export async function compose(env: WorkerEnv): Promise<Composed> {
 }
 
 // Without its rate limiter the Worker still serves: the limit itself fails closed where that matters.
-const neededBindings = ['HYPERDRIVE', 'OAUTH_STATE', 'CACHE', 'REFRESH_QUEUE', 'DELIVER_QUEUE', 'ASSETS'] as const
+const neededBindings = [
+  'HYPERDRIVE',
+  'OAUTH_STATE',
+  'CACHE',
+  'REFRESH_QUEUE',
+  'DELIVER_QUEUE',
+  'AVATARS',
+  'ASSETS',
+] as const
 
 /** What is wrong goes to the log, by its setting's name. A broken key ring alone leaves the rest at work. */
 async function openSettings(env: WorkerEnv): Promise<Opened | { problems: readonly SettingProblem[] }> {
@@ -122,6 +140,8 @@ async function openKeys(
     signingKeys,
     keyRing,
     refreshTokenKey: await importHmacKey(pepper, 'gatepost/refresh-token-successor'),
+    codeKey: await importHmacKey(pepper, 'gatepost/one-time-code'),
+    subjectKey: await importHmacKey(pepper, 'gatepost/subject'),
   }
 }
 
@@ -162,6 +182,9 @@ function buildDeps(env: WorkerEnv, opened: Opened): Deps {
     providerCalls: () => providerCalls,
     signingKeys: opened.signingKeys,
     refreshTokenKey: opened.refreshTokenKey,
+    codeKey: opened.codeKey,
+    subjectKey: opened.subjectKey,
+    lockout: settings.lockout,
     get keyRing(): KeyRing {
       if (keyRing === null) throw new AppError('misconfigured')
       return keyRing
@@ -170,6 +193,8 @@ function buildDeps(env: WorkerEnv, opened: Opened): Deps {
     flows: env.OAUTH_STATE,
     refreshQueue: { send: (messages) => sendAll(env.REFRESH_QUEUE, messages) },
     deliverQueue: { send: (messages) => sendAll(env.DELIVER_QUEUE, messages) },
+    avatars: env.AVATARS,
+    cache: env.CACHE,
     authRateLimit: env.AUTH_RATE_LIMIT,
     assets: env.ASSETS,
   }

@@ -10,6 +10,7 @@ export interface WorkerEnv {
   readonly CACHE: KVNamespace
   readonly REFRESH_QUEUE: Queue
   readonly DELIVER_QUEUE: Queue
+  readonly AVATARS: R2Bucket
   readonly AUTH_RATE_LIMIT: RateLimit
   readonly ASSETS: Fetcher
 }
@@ -21,6 +22,23 @@ export interface ProviderSettings {
   readonly emulatorUrl: string | null
 }
 
+/** How letters leave. Null: they do not; they wait a week and are void. */
+export type MailSettings =
+  | {
+      readonly transport: 'resend'
+      readonly from: string
+      readonly apiKey: string
+      readonly emulatorUrl: string | null
+    }
+  | { readonly transport: 'smtp'; readonly from: string; readonly url: string }
+  | { readonly transport: 'console'; readonly from: string }
+
+export interface LockoutSettings {
+  /** Failed tries before a lock. */
+  readonly threshold: number
+  readonly minutes: number
+}
+
 export interface Settings {
   readonly appName: string
   /** Gatepost's own origin, without a trailing slash; issuer and audience of its JWTs. */
@@ -28,6 +46,11 @@ export interface Settings {
   /** True where `appUrl` is https: cookies carry `Secure` and the `__Host-` prefix. */
   readonly isSecure: boolean
   readonly google: ProviderSettings | null
+  readonly github: ProviderSettings | null
+  /** Providers whose word about an address counts as proof (never for `ADMIN_EMAILS`). */
+  readonly trustedEmailProviders: readonly string[]
+  readonly mail: MailSettings | null
+  readonly lockout: LockoutSettings
   readonly frontendCallbackUrl: string | null
   /** Exact addresses a hand-off code may be sent to, the front end's callback among them. */
   readonly returnUrls: readonly string[]
@@ -81,6 +104,21 @@ const optional = z
   .optional()
   .transform((text) => (text === undefined || text === '' ? null : text))
 
+/** `a@b.example` or `Name <a@b.example>`; no quotes, no line ends. */
+const sender = /^(?:[^<>"\p{Cc}]{1,100} <[^\s<>@"]+@[^\s<>@"]+>|[^\s<>@"]+@[^\s<>@"]+)$/u
+
+function smtpServer(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : null
+  return url !== null && ['smtp:', 'smtps:'].includes(url.protocol) && url.hostname !== '' && url.pathname.length <= 1
+}
+
+const count = (fallback: string, least: number, most: number) =>
+  optional
+    .transform((text) => Number(text ?? fallback))
+    .refine((n) => Number.isInteger(n) && n >= least && n <= most, {
+      error: `must be a whole number from ${least} to ${most}`,
+    })
+
 const anOrigin = 'must be an origin such as https://mail.example.com (http only on a loopback host), without a path'
 const anAddress = 'must be a whole address (https, or http on a loopback host) without a fragment'
 
@@ -94,11 +132,27 @@ const settingsSchema = z
     GOOGLE_CLIENT_SECRET: optional,
     GOOGLE_REDIRECT_URI: optional.refine((text) => text === null || address(text), { error: anAddress }),
     GOOGLE_EMULATOR_URL: optional.refine((text) => text === null || origin(text) !== null, { error: anOrigin }),
+    GITHUB_CLIENT_ID: optional,
+    GITHUB_CLIENT_SECRET: optional,
+    GITHUB_REDIRECT_URI: optional.refine((text) => text === null || address(text), { error: anAddress }),
+    TRUSTED_EMAIL_PROVIDERS: list.refine((entries) => entries.every((entry) => entry === 'github'), {
+      error: 'may name github; Google is believed by its own rules',
+    }),
     GITHUB_EMULATOR_URL: optional.refine((text) => text === null || origin(text) !== null, { error: anOrigin }),
     RESEND_EMULATOR_URL: optional.refine((text) => text === null || origin(text) !== null, { error: anOrigin }),
     MAIL_TRANSPORT: optional.refine((text) => text === null || ['resend', 'smtp', 'console'].includes(text), {
       error: 'must be resend, smtp or console',
     }),
+    MAIL_FROM: optional.refine((text) => text === null || sender.test(text), {
+      error: 'must be an address, or a name and an address in angle brackets',
+    }),
+    RESEND_API_KEY: optional,
+    SMTP_URL: optional.refine((text) => text === null || smtpServer(text), {
+      error:
+        'must be smtp://host:port (STARTTLS) or smtps://host:port (TLS), with user:password@ where it asks for them',
+    }),
+    ACCOUNT_LOCKOUT_THRESHOLD: count('5', 1, 100),
+    ACCOUNT_LOCKOUT_DURATION_MINUTES: count('30', 1, 1_440),
     FRONTEND_CALLBACK_URL: optional.refine((text) => text === null || address(text), { error: anAddress }),
     RETURN_URLS: list.refine((entries) => entries.every(address), { error: `each entry ${anAddress}` }),
     CORS_ORIGINS: list.refine((entries) => entries.every((entry) => origin(entry) !== null), {
@@ -120,6 +174,18 @@ const settingsSchema = z
         'is missing: give both or neither',
       )
     }
+    if ((s.GITHUB_CLIENT_ID === null) !== (s.GITHUB_CLIENT_SECRET === null)) {
+      report(
+        s.GITHUB_CLIENT_ID === null ? 'GITHUB_CLIENT_ID' : 'GITHUB_CLIENT_SECRET',
+        'is missing: give both or neither',
+      )
+    }
+    if (s.MAIL_TRANSPORT === 'resend' && s.RESEND_API_KEY === null)
+      report('RESEND_API_KEY', 'is missing: MAIL_TRANSPORT=resend needs it')
+    if (s.MAIL_TRANSPORT === 'smtp' && s.SMTP_URL === null)
+      report('SMTP_URL', 'is missing: MAIL_TRANSPORT=smtp needs it')
+    if ((s.MAIL_TRANSPORT === 'resend' || s.MAIL_TRANSPORT === 'smtp') && s.MAIL_FROM === null)
+      report('MAIL_FROM', 'is missing: letters need a sender')
     const app = origin(s.APP_URL)
     if (app === null || isLoopback(app)) return
     // Development doors: open only where the product itself is on this machine (DESIGN 6.11).
@@ -177,6 +243,18 @@ function shape(s: z.output<typeof settingsSchema>, tokenEncryptionKeys: string |
             redirectUri: s.GOOGLE_REDIRECT_URI ?? `${appUrl}/auth/google/callback`,
             emulatorUrl: s.GOOGLE_EMULATOR_URL === null ? null : new URL(s.GOOGLE_EMULATOR_URL).origin,
           },
+    github:
+      s.GITHUB_CLIENT_ID === null || s.GITHUB_CLIENT_SECRET === null
+        ? null
+        : {
+            clientId: s.GITHUB_CLIENT_ID,
+            clientSecret: s.GITHUB_CLIENT_SECRET,
+            redirectUri: s.GITHUB_REDIRECT_URI ?? `${appUrl}/auth/github/callback`,
+            emulatorUrl: s.GITHUB_EMULATOR_URL === null ? null : new URL(s.GITHUB_EMULATOR_URL).origin,
+          },
+    trustedEmailProviders: s.TRUSTED_EMAIL_PROVIDERS,
+    mail: mailSettings(s),
+    lockout: { threshold: s.ACCOUNT_LOCKOUT_THRESHOLD, minutes: s.ACCOUNT_LOCKOUT_DURATION_MINUTES },
     frontendCallbackUrl: s.FRONTEND_CALLBACK_URL,
     returnUrls: s.FRONTEND_CALLBACK_URL === null ? s.RETURN_URLS : [s.FRONTEND_CALLBACK_URL, ...s.RETURN_URLS],
     corsOrigins: s.CORS_ORIGINS.map((entry) => new URL(entry).origin),
@@ -186,6 +264,17 @@ function shape(s: z.output<typeof settingsSchema>, tokenEncryptionKeys: string |
     jwtSigningKeys: s.JWT_SIGNING_KEYS,
     codePepper: s.CODE_PEPPER,
   }
+}
+
+function mailSettings(s: z.output<typeof settingsSchema>): MailSettings | null {
+  const from = s.MAIL_FROM ?? 'no-reply@localhost'
+  if (s.MAIL_TRANSPORT === 'console') return { transport: 'console', from }
+  if (s.MAIL_TRANSPORT === 'smtp' && s.SMTP_URL !== null) return { transport: 'smtp', from, url: s.SMTP_URL }
+  if (s.MAIL_TRANSPORT === 'resend' && s.RESEND_API_KEY !== null) {
+    const emulatorUrl = s.RESEND_EMULATOR_URL === null ? null : new URL(s.RESEND_EMULATOR_URL).origin
+    return { transport: 'resend', from, apiKey: s.RESEND_API_KEY, emulatorUrl }
+  }
+  return null
 }
 
 /**

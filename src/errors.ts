@@ -26,9 +26,19 @@ export const refusals = {
     title: 'Return address refused',
     detail: 'return_to is not one of the configured addresses.',
   },
+  wrong_password: {
+    status: 400,
+    title: 'Wrong password',
+    detail: 'The password is not the one this registration was made with. A new one may be chosen instead.',
+  },
   invalid_code: { status: 400, title: 'Invalid code', detail: 'The code or link is unknown, spent or expired.' },
   // 401: not signed in
   unauthorized: { status: 401, title: 'Not signed in', detail: 'Sign in, or show a valid key.' },
+  invalid_credentials: {
+    status: 401,
+    title: 'Sign-in refused',
+    detail: 'The name or address and the password do not belong together.',
+  },
   session_expired: { status: 401, title: 'Session ended', detail: 'This session has ended. Please sign in again.' },
   invalid_refresh_token: {
     status: 401,
@@ -70,6 +80,23 @@ export const refusals = {
     title: 'Another mailbox was chosen',
     detail: 'Reconnecting needs the same mailbox as before.',
   },
+  username_taken: {
+    status: 409,
+    title: 'User name taken',
+    detail: 'Somebody has this user name. Please choose another.',
+  },
+  email_taken: { status: 409, title: 'Address taken', detail: 'Another account has proven this address meanwhile.' },
+  last_sign_in_method: {
+    status: 409,
+    title: 'Last way to sign in',
+    detail: 'Without it nobody could sign in to this account. Set a password or link another way first.',
+  },
+  last_admin: { status: 409, title: 'Last administrator', detail: 'There must be one administrator left.' },
+  admin_by_setting: {
+    status: 409,
+    title: 'Administrator by setting',
+    detail: 'ADMIN_EMAILS names this address: take it out there first.',
+  },
   conflict: {
     status: 409,
     title: 'Conflict',
@@ -87,6 +114,21 @@ export const refusals = {
     detail: 'This address takes application/json.',
   },
   invalid_input: { status: 422, title: 'Input refused', detail: 'Some fields are missing or not as they should be.' },
+  password_too_common: {
+    status: 422,
+    title: 'Password too common',
+    detail: 'This password is on the list that attackers try first. Please choose another.',
+  },
+  picture_refused: {
+    status: 422,
+    title: 'Picture refused',
+    detail: 'A picture is a PNG, JPEG or WebP file of at most 4,096 by 4,096 pixels.',
+  },
+  account_locked: {
+    status: 429,
+    title: 'Too many failed tries',
+    detail: 'Sign-in with a password is closed for a while. A password reset opens it at once.',
+  },
   rate_limited: { status: 429, title: 'Too many requests', detail: 'Please wait a moment before trying again.' },
   // the provider said no, or nothing
   access_denied: {

@@ -10,8 +10,12 @@ const refreshMessage = z.strictObject({ kind: z.literal('refresh'), ids, claimed
 /** One thing to erase outside PostgreSQL. */
 const eraseMessage = z.strictObject({ kind: z.literal('erase'), erasure_id: z.uuid() })
 
-export const queueMessage = z.discriminatedUnion('kind', [refreshMessage, eraseMessage])
+/** One letter to be sent; what it says is made from its row when it is. */
+const letterMessage = z.strictObject({ kind: z.literal('letter'), letter_id: z.uuid() })
+
+export const queueMessage = z.discriminatedUnion('kind', [refreshMessage, eraseMessage, letterMessage])
 
 export type RefreshMessage = z.infer<typeof refreshMessage>
 export type EraseMessage = z.infer<typeof eraseMessage>
+export type LetterMessage = z.infer<typeof letterMessage>
 export type QueueMessage = z.infer<typeof queueMessage>

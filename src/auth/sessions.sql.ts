@@ -17,6 +17,8 @@ export interface Me {
   readonly emailVerified: boolean
   readonly username: string | null
   readonly fullName: string | null
+  readonly avatarId: string | null
+  readonly hasPassword: boolean
   readonly role: 'user' | 'admin'
   readonly createdAt: Date
 }
@@ -25,7 +27,7 @@ export const readMe = statement<CallerParams, Me & { readonly sessionId: string 
   'session-me',
   sql`WITH ${callerCtes}
   SELECT u.user_id AS "id", u.email_address_txt AS "email", u.email_verified_at_utc IS NOT NULL AS "emailVerified",
-         u.username_txt AS "username", u.full_name_txt AS "fullName", u.role_cd AS "role", u.created_at_utc AS "createdAt",
+         u.username_txt AS "username", u.full_name_txt AS "fullName", u.avatar_id AS "avatarId", u.password_hash_txt IS NOT NULL AS "hasPassword", u.role_cd AS "role", u.created_at_utc AS "createdAt",
          caller.session_id AS "sessionId"
   FROM caller JOIN users u ON u.user_id = caller.user_id AND caller.api_key_id IS NULL`,
 )

@@ -31,3 +31,12 @@ export function eraseGrants(source: SQL): SQL {
 export function sealedAsSql(column: 'access_token_txt' | 'refresh_token_txt', rowId: SQL, userId: SQL): SQL {
   return sql`jsonb_build_array(${sql.raw(`'oauth_tokens.${column}'`)}, ${rowId}::text, ${userId}::text)::text`
 }
+
+/** `INSERT` of pictures to remove from R2. `source` yields avatar ids; nulls are left out. */
+export function eraseAvatars(source: SQL): SQL {
+  return sql`
+    INSERT INTO erasures (kind_cd, provider_cd, provider_subject_txt, due_at_utc)
+    SELECT 'avatar', 'r2', a.avatar_id::text, now() FROM (${source}) AS a(avatar_id) WHERE a.avatar_id IS NOT NULL
+    ON CONFLICT (kind_cd, provider_cd, provider_subject_txt) DO NOTHING
+    RETURNING erasure_id`
+}

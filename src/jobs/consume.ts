@@ -64,6 +64,8 @@ async function handle(
     }
     case 'erase':
       return { job: 'erase', count: (await revokeGrant(deps, message)) === 'done' ? 1 : 0 }
+    case 'letter':
+      return { job: 'letter', count: 0 }
   }
 }
 

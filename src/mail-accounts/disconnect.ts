@@ -24,12 +24,12 @@ export async function disconnectMailAccount(
   claim: CallerClaim,
   which: { accountId: string; keepsMail: boolean },
   origin: RequestOrigin,
-): Promise<EraseMessage | null> {
+): Promise<EraseMessage[]> {
   const row = await db.first(disconnectAccount, { ...callerParams(claim), ...origin, ...which })
   if (row === null) throw new AppError('unauthorized')
   if (row.isKey) throw new AppError('forbidden')
   if (row.accountId === null) throw new AppError('not_found')
-  return row.erasureId === null ? null : { kind: 'erase', erasure_id: row.erasureId }
+  return row.erasureId === null ? [] : [{ kind: 'erase', erasure_id: row.erasureId }]
 }
 
 export interface RevokeDeps {

@@ -2,6 +2,7 @@
 // rows from `person`, which is empty where a precondition of the decision no longer holds.
 
 import { sql } from 'drizzle-orm'
+import { isAdminByAddress } from '../auth/admin-emails.sql.ts'
 import { type NewSessionParams, sessionCtes } from '../auth/new-session.sql.ts'
 import { stepUpMinutes } from '../auth/session-figures.ts'
 import { type AuditParams, auditRow, auditRows } from '../db/audit.ts'
@@ -81,8 +82,7 @@ export type WriteParams = CallerParams &
   RefusedGrantParams &
   AuditParams
 
-// Proven by our own letter or by Google; what a trusted provider says is never enough.
-const isAdminByAddress = sql`(u.email_verified_at_utc IS NOT NULL AND u.email_proof_cd IN ('letter', 'google') AND u.email_address_txt = ANY(${param('adminEmails', 'text[]')}))`
+const isAdmin = isAdminByAddress('u')
 
 export interface WrittenRow {
   readonly userId: string
@@ -124,12 +124,12 @@ export const writeCompletion = statement<WriteParams, WrittenRow>(
     RETURNING user_id, role_cd
   ),
   held AS (
-    UPDATE users u SET modified_at_utc = now(), role_cd = CASE WHEN ${isAdminByAddress} THEN 'admin' ELSE u.role_cd END
+    UPDATE users u SET modified_at_utc = now(), role_cd = CASE WHEN ${isAdmin} THEN 'admin' ELSE u.role_cd END
     FROM ready
     WHERE u.user_id = ${param('userId', 'uuid')} AND u.is_active_flg AND (
       -- Whoever linked to this row since the look has changed it: then this link does not happen (write skew).
       (${param('mode', 'text')} = 'link' AND u.xmin::text = ${param('rowVersion', 'text')})
-      OR (${param('mode', 'text')} = 'existing' AND u.role_cd <> 'admin' AND ${isAdminByAddress})
+      OR (${param('mode', 'text')} = 'existing' AND u.role_cd <> 'admin' AND ${isAdmin})
     )
     RETURNING u.user_id, u.role_cd
   ),

@@ -1,4 +1,5 @@
-// Everything that may be used once: claimed OAuth flows, hand-off codes, waiting grants (registrations and resets join).
+// Everything that may be used once: claimed OAuth flows, hand-off codes, waiting grants, waiting registrations, changes
+// of address, resets.
 
 import { sql } from 'drizzle-orm'
 import { index, integer, pgTable, text, uniqueIndex, uuid } from 'drizzle-orm/pg-core'
@@ -12,6 +13,7 @@ export const oneTimeCodes = pgTable(
     // No foreign keys: a waiting grant must outlive its user until purge has made an erasure of it.
     userId: uuid('user_id'),
     sessionId: uuid('session_id'),
+    /** HMAC of the address a registration, change or reset is about. */
     subjectHash: text('subject_hash_txt'),
     provider: text('provider_cd'),
     providerSubject: text('provider_subject_txt'),
@@ -31,6 +33,11 @@ export const oneTimeCodes = pgTable(
   (t) => [
     uniqueIndex('one_time_codes_code_uq').on(t.purpose, t.codeHash).where(sql`${t.codeHash} IS NOT NULL`),
     index('one_time_codes_expires_ix').on(t.expiresAt),
+    // What waits for an address, newest first by its time-ordered id.
+    index('one_time_codes_subject_ix')
+      .on(t.purpose, t.subjectHash, t.oneTimeCodeId)
+      .where(sql`${t.subjectHash} IS NOT NULL AND ${t.consumedAt} IS NULL`),
+    index('one_time_codes_user_ix').on(t.userId, t.purpose).where(sql`${t.userId} IS NOT NULL`),
     index('one_time_codes_waiting_grant_ix')
       .on(t.provider, t.providerSubject)
       .where(sql`${t.payloadSealed} IS NOT NULL`),

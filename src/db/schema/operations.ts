@@ -33,15 +33,22 @@ export const letters = pgTable(
     letterId: uuid('letter_id').primaryKey().default(uuidV7),
     kind: text('kind_cd').notNull(),
     recipient: text('recipient_txt').notNull(),
+    /** The code or link it carries, derived again from this id whenever it is sent. */
     oneTimeCodeId: uuid('one_time_code_id'),
     /** One letter a cause, whatever runs twice. */
     cause: text('cause_txt').notNull().unique(),
+    /** `void`: written for the sake of sameness, or too old to be of use; it is never sent. */
     status: text('status_cd').notNull().default('due'),
     attemptCount: integer('attempt_cnt').notNull().default(0),
     dueAt: utc('due_at_utc').notNull().defaultNow(),
+    sentAt: utc('sent_at_utc'),
+    lastErrorCode: text('last_error_cd'),
     ...createdAndModified,
   },
-  (t) => [index('letters_due_ix').on(t.dueAt).where(sql`${t.status} = 'due'`)],
+  (t) => [
+    check('letters_status_ck', sql`${t.status} IN ('due', 'sent', 'void', 'failed')`),
+    index('letters_due_ix').on(t.dueAt).where(sql`${t.status} = 'due'`),
+  ],
 )
 
 export const deadLetters = pgTable(

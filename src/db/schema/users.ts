@@ -19,6 +19,8 @@ export const users = pgTable(
     emailProof: text('email_proof_cd'),
     role: text('role_cd').notNull().default('user'),
     isActive: boolean('is_active_flg').notNull().default(true),
+    /** Of the picture in R2, and its unguessable public name. */
+    avatarId: uuid('avatar_id'),
     ...createdAndModified,
   },
   (t) => [

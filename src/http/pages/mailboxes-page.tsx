@@ -7,7 +7,7 @@ import { disconnectMailAccount } from '../../mail-accounts/disconnect.ts'
 import { listMailAccounts, type MailAccount } from '../../mail-accounts/list.ts'
 import { type AppContext, originOf } from '../context.ts'
 import { presentList, readCursor, uuid } from '../routes/shapes.ts'
-import { sendErasure } from '../send-erasure.ts'
+import { sendMessages } from '../send-messages.ts'
 import { readForm } from './form-body.ts'
 import { showPage } from './layout.tsx'
 import {
@@ -129,6 +129,6 @@ export async function changeMailbox(c: AppContext): Promise<Response> {
   const accountId = uuid.safeParse(form.get('mail_account_id'))
   if (!accountId.success) throw new AppError('not_found')
   const which = { accountId: accountId.data, keepsMail: ['on', 'true', '1'].includes(form.get('keep_mail') ?? '') }
-  await sendErasure(c, await disconnectMailAccount(c.env.deps.db, claim, which, originOf(c)))
+  await sendMessages(c, await disconnectMailAccount(c.env.deps.db, claim, which, originOf(c)))
   return c.redirect('/mailboxes?done=disconnected', 303)
 }

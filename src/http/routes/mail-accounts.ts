@@ -7,7 +7,7 @@ import { listMailAccounts, type MailAccount, readMailAccount } from '../../mail-
 import { startConnect } from '../../oauth/start.ts'
 import { type AppContext, assertTokensCanBeSealed, originOf } from '../context.ts'
 import { claimed, declare, type Input, type Resource } from '../declare.ts'
-import { sendErasure } from '../send-erasure.ts'
+import { sendMessages } from '../send-messages.ts'
 import { iso, listOf, pageQuery, presentList, readCursor, time, uuid } from './shapes.ts'
 import { presentStarted, startedSchema, startQuery } from './started-flow.ts'
 
@@ -149,7 +149,7 @@ export function declareMailAccounts(accounts: Resource): void {
     },
     async (c, input) => {
       const which = { accountId: input.params.id, keepsMail: input.query.keep_mail }
-      await sendErasure(c, await disconnectMailAccount(c.env.deps.db, claimed(input), which, originOf(c)))
+      await sendMessages(c, await disconnectMailAccount(c.env.deps.db, claimed(input), which, originOf(c)))
       return c.body(null, 204)
     },
   )

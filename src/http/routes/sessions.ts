@@ -34,7 +34,7 @@ export function presentPair(pair: TokenPair): z.output<typeof tokenPairSchema> {
   }
 }
 
-const meSchema = z.object({
+export const meSchema = z.object({
   id: uuid,
   email: z.string(),
   email_verified: z.boolean(),
@@ -45,14 +45,14 @@ const meSchema = z.object({
   created_at: time,
 })
 
-function presentMe(me: Me): z.output<typeof meSchema> {
+export function presentMe(me: Me, appUrl: string): z.output<typeof meSchema> {
   return {
     id: me.id,
     email: me.email,
     email_verified: me.emailVerified,
     username: me.username,
     full_name: me.fullName,
-    avatar_url: null,
+    avatar_url: me.avatarId === null ? null : `${appUrl}/avatars/${me.avatarId}`,
     role: me.role,
     created_at: iso(me.createdAt),
   }
@@ -153,7 +153,7 @@ export function declareSessions(auth: Resource): void {
       audience: 'person',
       answers: { 200: { description: 'The current user', schema: meSchema } },
     },
-    async (c, input) => c.json(presentMe(await whoAmI(c.env.deps.db, claimed(input)))),
+    async (c, input) => c.json(presentMe(await whoAmI(c.env.deps.db, claimed(input)), c.env.deps.appUrl)),
   )
 
   declare(
