@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
-import { googleClient, openFileWorld } from './test/support/file-world.ts'
+import { githubClient, googleClient, openFileWorld } from './test/support/file-world.ts'
 import { testKeys } from './test/support/keys.ts'
 
 /** These packages' ES wrappers do not load in the test runner; their CommonJS does. */
@@ -55,6 +55,10 @@ export default defineConfig({
                   GOOGLE_CLIENT_SECRET: googleClient.clientSecret,
                   GOOGLE_REDIRECT_URI: 'http://localhost:8787/auth/google/callback',
                   GOOGLE_EMULATOR_URL: world.googleUrl,
+                  GITHUB_CLIENT_ID: githubClient.clientId,
+                  GITHUB_CLIENT_SECRET: githubClient.clientSecret,
+                  GITHUB_REDIRECT_URI: 'http://localhost:8787/auth/github/callback',
+                  GITHUB_EMULATOR_URL: world.githubUrl,
                   ADMIN_EMAILS: 'admin@gmail.com',
                   FRONTEND_CALLBACK_URL: 'http://localhost:3000/callback',
                   RETURN_URLS: 'http://localhost:3000/other',

@@ -1,7 +1,7 @@
 // Builds what is measured: the Worker exactly as `wrangler deploy` would upload it, and the controls the same way.
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { stripTypeScriptTypes } from 'node:module'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -15,6 +15,9 @@ export type ControlName = (typeof controlNames)[number]
 
 export interface Built {
   readonly bundle: string
+  /** Compiled modules that the bundle imports, by the name it calls them. */
+  readonly compiled: readonly (readonly [name: string, bytes: Buffer])[]
+  /** The bundle and its compiled modules. */
   readonly bundleBytes: number
   readonly gzipBytes: number
   /** Bytes in the bundle by package (or room of ours), largest first. */
@@ -39,11 +42,16 @@ export async function buildAll(folder: string): Promise<Built> {
   const candidate = join(folder, 'candidate')
   await dryRun(['--outdir', candidate, '--metafile'])
   const bundle = await readFile(join(candidate, 'index.js'), 'utf8')
+  const names = (await readdir(candidate)).filter((name) => name.endsWith('.wasm'))
+  const compiled = await Promise.all(names.map(async (name) => [name, await readFile(join(candidate, name))] as const))
+  const uploaded = [Buffer.from(bundle), ...compiled.map(([, bytes]) => bytes)]
+  const total = (sizeOf: (bytes: Buffer) => number): number => uploaded.reduce((sum, bytes) => sum + sizeOf(bytes), 0)
   const controls = await Promise.all(controlNames.map((name) => buildControl(folder, name, date, flags)))
   return {
     bundle,
-    bundleBytes: Buffer.byteLength(bundle),
-    gzipBytes: gzipSync(bundle).length,
+    compiled,
+    bundleBytes: total((bytes) => bytes.length),
+    gzipBytes: total((bytes) => gzipSync(bytes).length),
     parts: partsOf(metafile.parse(JSON.parse(await readFile(join(candidate, 'bundle-meta.json'), 'utf8')))),
     controls: Object.fromEntries(controls) as Record<ControlName, string>,
     entry: stripTypeScriptTypes(await readFile(join(import.meta.dirname, 'workers', 'entry.ts'), 'utf8')),

@@ -8,8 +8,8 @@ import type { Readable } from 'node:stream'
 export interface WorkerdSetup {
   /** The folder that the process gets one of its own under. */
   readonly folder: string
-  /** Modules by name, the entry first. */
-  readonly modules: readonly (readonly [name: string, source: string])[]
+  /** Modules by name, the entry first; bytes are a compiled one. */
+  readonly modules: readonly (readonly [name: string, source: string | Uint8Array])[]
   readonly compatibility: { readonly date: string; readonly flags: readonly string[] }
   readonly kvPort: number
   readonly databasePort: number
@@ -100,7 +100,8 @@ const text = (value: string): string => JSON.stringify(value)
 function configuration(setup: WorkerdSetup): string {
   const compatibility = `compatibilityDate = ${text(setup.compatibility.date)}, compatibilityFlags = [${setup.compatibility.flags.map(text).join(', ')}]`
   const modules = setup.modules.map(
-    ([name], index) => `(name = ${text(name)}, esModule = embed ${text(`module-${index}.js`)})`,
+    ([name, source], index) =>
+      `(name = ${text(name)}, ${typeof source === 'string' ? 'esModule' : 'wasm'} = embed ${text(`module-${index}.js`)})`,
   )
   const settings = Object.entries(setup.settings).map(
     ([name, value]) => `(name = ${text(name)}, text = ${text(value)})`,

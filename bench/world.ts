@@ -73,6 +73,7 @@ export async function openWorld(say: (line: string) => void): Promise<World> {
           ? ([
               ['bench/workers/entry.ts', built.entry],
               ['src/index.ts', built.bundle],
+              ...built.compiled.map(([name, bytes]) => [`src/${name}`, bytes] as const),
             ] as const)
           : ([['control.js', built.controls[what]]] as const)
       const databasePort = way === 'direct' ? services.poolPort : services.countedPoolPort

@@ -1,9 +1,11 @@
-// `npm run assets`: builds `public/`, which git ignores: Swagger UI and ReDoc from their npm packages, our style sheet
-// and the small scripts of our own pages. Running it again copies only what changed and removes what no longer belongs.
-import { copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises'
+// `npm run assets`: builds `public/`, which git ignores: Swagger UI and ReDoc from their npm packages, the common
+// passwords from theirs, our style sheet and the small scripts of our own pages. Running it again writes only what
+// changed and removes what no longer belongs.
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { dictionary } from '@zxcvbn-ts/language-common'
 import { projectRoot } from './postgres.ts'
 
 const require = createRequire(import.meta.url)
@@ -13,6 +15,13 @@ export async function buildAssets(root = projectRoot): Promise<string[]> {
   const target = join(root, 'public')
   const wanted = await listAssets(root)
   const changed: string[] = []
+  for (const [name, content] of generated) {
+    const path = join(target, name)
+    if ((await readFile(path, 'utf8').catch(() => undefined)) === content) continue
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(path, content)
+    changed.push(name)
+  }
   for (const [name, source] of wanted) {
     const path = join(target, name)
     if (await isSame(source, path)) continue
@@ -23,10 +32,24 @@ export async function buildAssets(root = projectRoot): Promise<string[]> {
   await mkdir(target, { recursive: true })
   for (const entry of await readdir(target, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name)
-    if (entry.isFile() && !wanted.has(path.slice(target.length + 1))) await rm(path)
+    const name = path.slice(target.length + 1)
+    if (entry.isFile() && !wanted.has(name) && !generated.has(name)) await rm(path)
   }
   return changed
 }
+
+/**
+ * What our rule of length would let pass, in lower case as it is compared, a line each with a line end at both ends of
+ * the file (src/auth/common-passwords.ts reads it).
+ */
+function commonPasswords(): string {
+  const long = dictionary['passwords-common']
+    .map((entry) => String(entry).toLowerCase())
+    .filter((entry) => [...entry].length >= 8)
+  return `\n${[...new Set(long)].join('\n')}\n`
+}
+
+const generated: ReadonlyMap<string, string> = new Map([[join('assets', 'common-passwords.txt'), commonPasswords()]])
 
 async function listAssets(root: string): Promise<Map<string, string>> {
   const swagger = dirname(require.resolve('swagger-ui-dist/package.json'))

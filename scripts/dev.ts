@@ -1,5 +1,5 @@
 // `npm run dev`: everything the Worker needs, on this machine, with one command: PostgreSQL, migrations, assets, a local
-// Google with demo data, the Worker in `wrangler dev`, and cron every minute. Whatever ends it, nothing is left running.
+// Google and GitHub with demo data, the Worker in `wrangler dev`, and cron every minute. Whatever ends it, nothing is left running.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -28,15 +28,18 @@ import { isAlive, watchdog } from './watchdog.ts'
 const DEFAULT_PORT = 8787
 const DEFAULT_PG_PORT = 54329
 const DEFAULT_GOOGLE_PORT = 9101
+const DEFAULT_GITHUB_PORT = 9201
+const LOCAL_GITHUB_CLIENT = 'local-github-client'
 const READY_TIMEOUT_MS = 90_000
 const CRON_INTERVAL_MS = 60_000
 const LOCAL_GOOGLE = join(projectRoot, 'scripts', 'local-google', 'server.ts')
+const LOCAL_GITHUB = join(projectRoot, 'scripts', 'local-github', 'server.ts')
 const STATE_DIR = join(projectRoot, '.gatepost')
 // wrangler would send its own requests to the Worker through a proxy; the Worker itself never uses one.
 const PROXY_NAMES = ['http_proxy', 'https_proxy', 'all_proxy']
 
 type Settings = Record<string, string>
-type LocalGoogle = { url: string; port: number; close(): Promise<void> }
+type LocalProvider = { url: string; port: number; close(): Promise<void> }
 
 // What must be undone, newest last.
 const cleanups: (() => Promise<void> | void)[] = []
@@ -108,18 +111,23 @@ async function main(): Promise<void> {
     )
   }
   const pgPort = portFrom('GATEPOST_PG_PORT', DEFAULT_PG_PORT)
-  const googlePort = await chooseGooglePort()
+  const googlePort = await chooseProviderPort('Google', 'GOOGLE', DEFAULT_GOOGLE_PORT)
+  const githubPort = await chooseProviderPort('GitHub', 'GITHUB', DEFAULT_GITHUB_PORT)
 
   const devVars = await ensureDevVars()
   if (devVars === 'created') say('made .dev.vars with fresh random keys')
   if (devVars === 'completed') say('put fresh random keys into .dev.vars')
-  const settings = await readSettings(port, googlePort)
+  const settings = await readSettings(port, { googlePort, githubPort })
   await checkSettings(settings.effective)
 
   const [databaseUrl] = await Promise.all([prepareDatabase(pgPort), buildAssets()])
   checkStillWanted()
   if (settings.googlePort !== undefined) {
     await startGoogle(settings.googlePort, settings.effective)
+    checkStillWanted()
+  }
+  if (settings.githubPort !== undefined) {
+    await startGithub(settings.githubPort, settings.effective)
     checkStillWanted()
   }
 
@@ -130,16 +138,15 @@ async function main(): Promise<void> {
   printWelcome(port, settings, databaseUrl, cron)
 }
 
-async function chooseGooglePort(): Promise<number> {
-  const wanted = portFrom('GATEPOST_GOOGLE_PORT', DEFAULT_GOOGLE_PORT)
-  if (process.env.GOOGLE_EMULATOR_URL) return wanted
+async function chooseProviderPort(name: string, prefix: 'GOOGLE' | 'GITHUB', fallback: number): Promise<number> {
+  const setting = `GATEPOST_${prefix}_PORT`
+  const wanted = portFrom(setting, fallback)
+  if (process.env[`${prefix}_EMULATOR_URL`]) return wanted
   // Nothing but our own settings knows this port, so by default a second start simply takes the next one.
-  const candidates = process.env.GATEPOST_GOOGLE_PORT
-    ? [wanted]
-    : Array.from({ length: 20 }, (_, offset) => wanted + offset)
+  const candidates = process.env[setting] ? [wanted] : Array.from({ length: 20 }, (_, offset) => wanted + offset)
   for (const candidate of candidates) if (await isPortFree(candidate)) return candidate
   throw new Refusal(
-    `Port ${wanted} is taken, and the local Google was to listen there. Set GATEPOST_GOOGLE_PORT to a free port, or GOOGLE_EMULATOR_URL to use another emulator.`,
+    `Port ${wanted} is taken, and the local ${name} was to listen there. Set ${setting} to a free port, or ${prefix}_EMULATOR_URL to use another emulator.`,
   )
 }
 
@@ -150,10 +157,15 @@ interface ReadSettings {
   overrides: Settings
   /** Where to start the local Google; undefined when it is not ours to start. */
   googlePort: number | undefined
+  /** The same of the local GitHub. */
+  githubPort: number | undefined
 }
 
 /** The environment wins over `.dev.vars`, and what neither says is filled in from the ports. */
-async function readSettings(port: number, googlePort: number): Promise<ReadSettings> {
+async function readSettings(
+  port: number,
+  { googlePort, githubPort }: { googlePort: number; githubPort: number },
+): Promise<ReadSettings> {
   const file = await readDevVars()
   const names = new Set([...(await settingNames()), ...Object.keys(file)])
   const overrides: Settings = {}
@@ -179,7 +191,15 @@ async function readSettings(port: number, googlePort: number): Promise<ReadSetti
   const isOurs = existsSync(LOCAL_GOOGLE) && isLocal && !isReal
   const startsGoogle = isOurs && !value('GOOGLE_EMULATOR_URL') && value('GOOGLE_CLIENT_ID') !== ''
   if (startsGoogle) overrides.GOOGLE_EMULATOR_URL = `http://127.0.0.1:${googlePort}`
-  return { effective: { ...file, ...overrides }, overrides, googlePort: startsGoogle ? googlePort : undefined }
+  // Real client ids have no prefix to know them by: only the one of .dev.vars.example means the local GitHub.
+  const startsGithub = isLocal && !value('GITHUB_EMULATOR_URL') && value('GITHUB_CLIENT_ID') === LOCAL_GITHUB_CLIENT
+  if (startsGithub) overrides.GITHUB_EMULATOR_URL = `http://127.0.0.1:${githubPort}`
+  return {
+    effective: { ...file, ...overrides },
+    overrides,
+    googlePort: startsGoogle ? googlePort : undefined,
+    githubPort: startsGithub ? githubPort : undefined,
+  }
 }
 
 /** A localhost address with the default port means "this Worker", wherever it listens. */
@@ -211,7 +231,7 @@ async function prepareDatabase(pgPort: number): Promise<string> {
     return given
   }
   say(`starting PostgreSQL on port ${pgPort} …`)
-  const server = await startPostgres({ port: pgPort, dataDir: developmentDataDir(pgPort) })
+  const server = await startPostgres({ port: pgPort, dataDir: developmentDataDir(pgPort), statementStatistics: true })
   if (ending) {
     await server.stop()
     checkStillWanted()
@@ -224,11 +244,25 @@ async function prepareDatabase(pgPort: number): Promise<string> {
 
 async function startGoogle(port: number, settings: Settings): Promise<void> {
   say(`starting the local Google on port ${port} …`)
-  const module: { startLocalGoogle(options: object): Promise<LocalGoogle> } = await import(
+  const module: { startLocalGoogle(options: object): Promise<LocalProvider> } = await import(
     pathToFileURL(LOCAL_GOOGLE).href
   )
   const google = await module.startLocalGoogle({ port, demo: true, gmail: true, clients: googleClients(settings) })
   cleanups.push(() => google.close())
+}
+
+async function startGithub(port: number, settings: Settings): Promise<void> {
+  say(`starting the local GitHub on port ${port} …`)
+  const module: { startLocalGithub(options: object): Promise<LocalProvider> } = await import(
+    pathToFileURL(LOCAL_GITHUB).href
+  )
+  const client = {
+    clientId: settings.GITHUB_CLIENT_ID,
+    clientSecret: settings.GITHUB_CLIENT_SECRET,
+    redirectUris: [settings.GITHUB_REDIRECT_URI],
+  }
+  const github = await module.startLocalGithub({ port, demo: true, clients: [client] })
+  cleanups.push(() => github.close())
 }
 
 function googleClients(settings: Settings): object[] {
@@ -422,10 +456,14 @@ function printWelcome(port: number, settings: ReadSettings, databaseUrl: string,
     ['open', own || `http://localhost:${port}`],
     ['next step', next],
     ['API', `http://localhost:${port}/docs`],
+    ...(settings.effective.MAIL_TRANSPORT === 'console' ? [['letters', `http://localhost:${port}/dev/letters`]] : []),
     ['database', `${database.hostname}:${database.port || 5432}${database.pathname} (npm run db:psql)`],
     ...(settings.googlePort === undefined
       ? []
       : [['Google', `http://127.0.0.1:${settings.googlePort} (local, strict)`]]),
+    ...(settings.githubPort === undefined
+      ? []
+      : [['GitHub', `http://127.0.0.1:${settings.githubPort} (local, strict)`]]),
     ['cron', cron ? 'every minute' : 'off (DEV_CRON=off)'],
     ['stop', 'Ctrl-C'],
   ]

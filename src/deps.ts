@@ -6,10 +6,21 @@ import { importHmacKey } from './crypto/hash.ts'
 import { parseSigningKeys, type SigningKeys, SigningKeysError } from './crypto/jwt.ts'
 import { type KeyRing, KeyRingError, parseKeyRing } from './crypto/seal.ts'
 import { createDb, type Db } from './db/client.ts'
-import { type LockoutSettings, parseSettings, type SettingProblem, type Settings, type WorkerEnv } from './env.ts'
+import {
+  type LockoutSettings,
+  type MailSettings,
+  parseSettings,
+  type SettingProblem,
+  type Settings,
+  type WorkerEnv,
+} from './env.ts'
 import { AppError } from './errors.ts'
+import { createConsoleTransport } from './letters/console.ts'
+import { createResendTransport } from './letters/resend.ts'
+import { createSmtpTransport } from './letters/smtp.ts'
+import { type LetterPost, parseSender, type Transport } from './letters/transport.ts'
 import { consoleLog, type Log } from './log.ts'
-import type { EraseMessage, LetterMessage, RefreshMessage } from './messages.ts'
+import type { DeliverMessage, RefreshMessage } from './messages.ts'
 import type { ReturnSettings } from './oauth/return-to.ts'
 import type { Provider, ProviderCode } from './providers/provider.ts'
 import { createProviders } from './providers/registry.ts'
@@ -42,7 +53,9 @@ export interface Deps {
   readonly keyRingOrNull: KeyRing | null
   readonly flows: KVNamespace
   readonly refreshQueue: { send(messages: readonly RefreshMessage[]): Promise<void> }
-  readonly deliverQueue: { send(messages: readonly (EraseMessage | LetterMessage)[]): Promise<void> }
+  readonly deliverQueue: { send(messages: readonly DeliverMessage[]): Promise<void> }
+  /** How letters leave; null where no transport is set. */
+  readonly post: LetterPost | null
   readonly avatars: R2Bucket
   /** KV for what may be stale; the admin's cache verbs reach it. */
   readonly cache: KVNamespace
@@ -162,7 +175,7 @@ function buildDeps(env: WorkerEnv, opened: Opened): Deps {
     providerCalls += 1
     return fetch(input, init)
   }
-  const { google } = settings
+  const { google, github } = settings
   const connectionString = env.HYPERDRIVE.connectionString
   return {
     settings,
@@ -177,7 +190,17 @@ function buildDeps(env: WorkerEnv, opened: Opened): Deps {
     probeDb: createDb({ connectionString, connectTimeoutMs: 1_500, statementTimeoutMs: 1_500 }),
     providers: createProviders(
       { fetch: countedFetch, clock, keyCache: env.CACHE },
-      { google: google === null ? null : { client: google, emulatorUrl: google.emulatorUrl } },
+      {
+        google: google === null ? null : { client: google, emulatorUrl: google.emulatorUrl },
+        github:
+          github === null
+            ? null
+            : {
+                client: github,
+                emulatorUrl: github.emulatorUrl,
+                emailTrust: settings.trustedEmailProviders.includes('github') ? 'trusted' : 'untrusted',
+              },
+      },
     ),
     providerCalls: () => providerCalls,
     signingKeys: opened.signingKeys,
@@ -193,9 +216,25 @@ function buildDeps(env: WorkerEnv, opened: Opened): Deps {
     flows: env.OAUTH_STATE,
     refreshQueue: { send: (messages) => sendAll(env.REFRESH_QUEUE, messages) },
     deliverQueue: { send: (messages) => sendAll(env.DELIVER_QUEUE, messages) },
+    post: buildPost(settings, { fetch: countedFetch, clock }),
     avatars: env.AVATARS,
     cache: env.CACHE,
     authRateLimit: env.AUTH_RATE_LIMIT,
     assets: env.ASSETS,
+  }
+}
+
+function buildPost({ mail, appName }: Settings, deps: { fetch: typeof fetch; clock: () => Date }): LetterPost | null {
+  return mail === null ? null : { transport: buildTransport(mail, deps), from: parseSender(mail.from, appName) }
+}
+
+function buildTransport(mail: MailSettings, deps: { fetch: typeof fetch; clock: () => Date }): Transport {
+  switch (mail.transport) {
+    case 'resend':
+      return createResendTransport(deps, mail)
+    case 'smtp':
+      return createSmtpTransport(mail.url)
+    case 'console':
+      return createConsoleTransport()
   }
 }

@@ -125,7 +125,10 @@ const anAddress = 'must be a whole address (https, or http on a loopback host) w
 const settingsSchema = z
   .object({
     APP_NAME: optional
-      .refine((text) => text === null || text.length <= 60, { error: 'must have at most 60 characters' })
+      // It stands in the headers of letters.
+      .refine((text) => text === null || (text.length <= 60 && !/\p{Cc}/u.test(text)), {
+        error: 'must have at most 60 characters, and no line ends or other control characters',
+      })
       .transform((text) => text ?? 'Gatepost'),
     APP_URL: required.refine((text) => origin(text) !== null, { error: anOrigin }),
     GOOGLE_CLIENT_ID: optional,

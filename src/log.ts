@@ -62,7 +62,9 @@ export type LogEvent =
   | 'alarm_provider_misconfigured'
   | 'alarm_sealed_token_unreadable'
   | 'alarm_dead_letter'
+  | 'alarm_letters_misconfigured'
   | 'queue_send_failed'
+  | 'storage_failed'
   | 'unavailable'
 
 export interface Log {

@@ -7,15 +7,26 @@ const ids = z.array(z.uuid()).min(1).max(100)
 /** Tokens claimed as due by one cron run; `claimedUntil` is the fence that makes a doubled or late message match nothing. */
 const refreshMessage = z.strictObject({ kind: z.literal('refresh'), ids, claimed_until: z.iso.datetime() })
 
-/** One thing to erase outside PostgreSQL. */
+/** One grant to revoke at its provider. */
 const eraseMessage = z.strictObject({ kind: z.literal('erase'), erasure_id: z.uuid() })
+
+/** One picture to remove from R2. */
+const eraseAvatarMessage = z.strictObject({ kind: z.literal('erase_avatar'), erasure_id: z.uuid() })
 
 /** One letter to be sent; what it says is made from its row when it is. */
 const letterMessage = z.strictObject({ kind: z.literal('letter'), letter_id: z.uuid() })
 
-export const queueMessage = z.discriminatedUnion('kind', [refreshMessage, eraseMessage, letterMessage])
+export const queueMessage = z.discriminatedUnion('kind', [
+  refreshMessage,
+  eraseMessage,
+  eraseAvatarMessage,
+  letterMessage,
+])
 
 export type RefreshMessage = z.infer<typeof refreshMessage>
 export type EraseMessage = z.infer<typeof eraseMessage>
+export type EraseAvatarMessage = z.infer<typeof eraseAvatarMessage>
 export type LetterMessage = z.infer<typeof letterMessage>
+/** What the queue of deliveries carries. */
+export type DeliverMessage = EraseMessage | EraseAvatarMessage | LetterMessage
 export type QueueMessage = z.infer<typeof queueMessage>

@@ -11,6 +11,8 @@ interface Sent {
 let sent: Sent[] = []
 let env: WorkerEnv | undefined
 
+const commonPasswords = `\n${Array.from({ length: 17_950 }, (_, n) => `common${n}`).join('\n')}\n`
+
 function queueBinding(queue: string): Queue {
   const sendBatch = async (messages: Iterable<{ readonly body: unknown }>): Promise<void> => {
     for (const { body } of messages) sent.push({ queue, body: structuredClone(body) })
@@ -23,8 +25,11 @@ function benchEnv(platform: WorkerEnv): WorkerEnv {
     ...platform,
     REFRESH_QUEUE: queueBinding('gatepost-refresh'),
     DELIVER_QUEUE: queueBinding('gatepost-deliver'),
+    // No path of the bench has a picture.
+    AVATARS: {} as R2Bucket,
     AUTH_RATE_LIMIT: { limit: async () => ({ success: true }) },
-    ASSETS: { fetch: async () => new Response(null, { status: 404 }) } as unknown as Fetcher,
+    // Of the static files the API reads one: a list of common passwords, here of the same size.
+    ASSETS: { fetch: async () => new Response(commonPasswords) } as unknown as Fetcher,
   }
   return env
 }

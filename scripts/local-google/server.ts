@@ -11,9 +11,8 @@ import { apiError, json, type Reply, type Request } from './http.ts'
 import { createKeys } from './id-token.ts'
 import { createMailboxes } from './mailboxes.ts'
 import { answerRequest, type RouteDeps } from './routes.ts'
+import { readRequest, write, writeHalf } from './socket.ts'
 import { type Client, clearWorld, createWorld, putUser, subjectOf, type World } from './world.ts'
-
-const MAX_BODY_BYTES = 48 * 1024 * 1024
 
 export interface LocalClient {
   clientId: string
@@ -151,35 +150,3 @@ export async function startLocalGoogle(options: LocalGoogleOptions = {}): Promis
 }
 
 export type { World }
-
-async function readRequest(incoming: IncomingMessage, origin: string): Promise<Request | null> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of incoming) {
-    const bytes = Buffer.from(chunk)
-    size += bytes.length
-    if (size > MAX_BODY_BYTES) return null
-    chunks.push(bytes)
-  }
-  const target = incoming.url ?? '/'
-  if (!target.startsWith('/') || !URL.canParse(origin + target)) return null
-  const headers: Record<string, string> = {}
-  for (const [name, value] of Object.entries(incoming.headers)) {
-    if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(', ') : value
-  }
-  return { method: incoming.method ?? 'GET', url: new URL(origin + target), headers, body: Buffer.concat(chunks) }
-}
-
-function write(outgoing: ServerResponse, reply: Reply): void {
-  if (outgoing.destroyed) return
-  const body = Buffer.from(reply.body)
-  const hasBody = reply.status !== 204 && reply.status !== 304
-  outgoing.writeHead(reply.status, hasBody ? { ...reply.headers, 'content-length': body.length } : reply.headers)
-  outgoing.end(hasBody ? body : undefined)
-}
-
-function writeHalf(outgoing: ServerResponse, reply: Reply): void {
-  const body = Buffer.from(reply.body)
-  outgoing.writeHead(reply.status, { ...reply.headers, 'content-length': body.length })
-  outgoing.write(body.subarray(0, Math.floor(body.length / 2)), () => outgoing.destroy())
-}

@@ -35,9 +35,18 @@ export function chargeAttempt(subject: 'identifier_hash_txt' | 'user_id' | 'sess
     RETURNING failed_cnt, locked_until_utc`
 }
 
-/** `UPDATE` after a right password: the charges are undone, and a lock that only tries in flight had set. */
+/**
+ * `UPDATE` after a right password, a reset or an unlock: the charges of the rows that `condition` picks are undone, and
+ * locks with them. Rows are locked in the order in which sign-in charges them, identifiers before accounts, so that the
+ * two never wait for each other.
+ */
 export function forgiveAttempts(condition: SQL): SQL {
   return sql`
     UPDATE login_attempts SET failed_cnt = 0, locked_until_utc = NULL, modified_at_utc = now()
-    WHERE (${condition}) AND (failed_cnt > 0 OR locked_until_utc IS NOT NULL)`
+    FROM (
+      SELECT login_attempt_id AS forgiven_id FROM login_attempts WHERE ${condition}
+      ORDER BY identifier_hash_txt NULLS LAST, user_id NULLS LAST, session_id FOR UPDATE
+    ) AS picked
+    WHERE login_attempts.login_attempt_id = picked.forgiven_id
+      AND (login_attempts.failed_cnt > 0 OR login_attempts.locked_until_utc IS NOT NULL)`
 }

@@ -4,7 +4,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import { auditRow, type OriginParams } from '../db/audit.ts'
 import { type CallerParams, callerCtes, liveSession, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
-import { refreshTokenDays, rotationGraceSeconds } from './session-figures.ts'
+import { refreshTokenDays, rotationGraceSeconds, stepUpMinutes } from './session-figures.ts'
 
 /** Marks the refresh tokens of ended sessions, for people and tools that read the table; the session's end is what counts. */
 const revokeFamily = (sessionIds: SQL): SQL => sql`
@@ -23,12 +23,27 @@ export interface Me {
   readonly createdAt: Date
 }
 
-export const readMe = statement<CallerParams, Me & { readonly sessionId: string }>(
+/** `Me`, of the row of `users` that the statement calls `alias`. */
+export function meColumns(alias: string): SQL {
+  const u = sql.raw(alias)
+  return sql`
+    ${u}.user_id AS "id", ${u}.email_address_txt AS "email", ${u}.email_verified_at_utc IS NOT NULL AS "emailVerified",
+    ${u}.username_txt AS "username", ${u}.full_name_txt AS "fullName", ${u}.avatar_id AS "avatarId",
+    ${u}.password_hash_txt IS NOT NULL AS "hasPassword", ${u}.role_cd AS "role", ${u}.created_at_utc AS "createdAt"`
+}
+
+/** The person of a live session, and what that session may. */
+export interface SignedIn extends Me {
+  readonly sessionId: string
+  /** True while its proof of presence is recent enough for what asks for one. */
+  readonly isPresent: boolean
+}
+
+export const readMe = statement<CallerParams, SignedIn>(
   'session-me',
   sql`WITH ${callerCtes}
-  SELECT u.user_id AS "id", u.email_address_txt AS "email", u.email_verified_at_utc IS NOT NULL AS "emailVerified",
-         u.username_txt AS "username", u.full_name_txt AS "fullName", u.avatar_id AS "avatarId", u.password_hash_txt IS NOT NULL AS "hasPassword", u.role_cd AS "role", u.created_at_utc AS "createdAt",
-         caller.session_id AS "sessionId"
+  SELECT ${meColumns('u')}, caller.session_id AS "sessionId",
+    caller.authenticated_at_utc > now() - interval '${sql.raw(String(stepUpMinutes))} minutes' AS "isPresent"
   FROM caller JOIN users u ON u.user_id = caller.user_id AND caller.api_key_id IS NULL`,
 )
 

@@ -18,6 +18,7 @@ import {
   readMe,
   rotateRefreshToken,
   type SessionRow,
+  type SignedIn,
 } from './sessions.sql.ts'
 
 export interface TokenIssuer {
@@ -94,7 +95,7 @@ export async function refreshSession(
 }
 
 /** The signed-in person. Throws 401, and 403 for a service key. */
-export async function whoAmI(db: Db, claim: CallerClaim): Promise<Me> {
+export async function whoAmI(db: Db, claim: CallerClaim): Promise<SignedIn> {
   if (claim.kind === 'key') throw new AppError('forbidden')
   const me = await db.first(readMe, callerParams(claim))
   if (me === null) throw new AppError('unauthorized')

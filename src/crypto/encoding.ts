@@ -86,7 +86,8 @@ function normalizeDomain(text: string): string | null {
   return new URL(`http://${hostname}`).hostname === hostname ? hostname : null
 }
 
-function toBase64(bytes: Uint8Array): string {
+/** Base64 with padding (RFC 4648 §4). */
+export function toBase64(bytes: Uint8Array): string {
   let binary = ''
   for (let at = 0; at < bytes.length; at += CHUNK) binary += String.fromCharCode(...bytes.subarray(at, at + CHUNK))
   return btoa(binary)

@@ -4,53 +4,57 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { param } from './caller.ts'
 
-export type AuditAction =
-  | 'user.created'
-  | 'user.promoted'
-  | 'user.registered'
-  | 'user.updated'
-  | 'user.role_changed'
-  | 'user.disabled'
-  | 'user.enabled'
-  | 'user.unlocked'
-  | 'user.deleted'
-  | 'profile.updated'
-  | 'avatar.changed'
-  | 'avatar.removed'
-  | 'password.set'
-  | 'password.changed'
-  | 'password.reset'
-  | 'password_reset.requested'
-  | 'email_change.requested'
-  | 'email.changed'
-  | 'verification.resent'
-  | 'code.refused'
-  | 'identity.linked'
-  | 'identity.unlinked'
-  | 'sign_in.refused'
-  | 'sign_in.locked'
-  | 'step_up.passed'
-  | 'step_up.refused'
-  | 'session.created'
-  | 'session.ended'
-  | 'session.all_ended'
-  | 'session.reuse_detected'
-  | 'mail_account.connected'
-  | 'mail_account.disconnected'
-  | 'mail_account.needs_reauthorization'
-  | 'mail_account.recovered'
-  | 'token.handed_out'
-  | 'token.refused'
-  | 'token.unreadable'
-  | 'grant.revoked'
-  | 'grant.revocation_given_up'
-  | 'api_key.created'
-  | 'api_key.revoked'
-  | 'admin.refused'
-  | 'circuit.opened'
-  | 'letter.given_up'
-  | 'cache.cleared'
-  | 'database_statistics.reset'
+/** Every action the trail knows. */
+export const auditActions = [
+  'user.created',
+  'user.promoted',
+  'user.registered',
+  'user.updated',
+  'user.role_changed',
+  'user.disabled',
+  'user.enabled',
+  'user.unlocked',
+  'user.deleted',
+  'profile.updated',
+  'avatar.changed',
+  'avatar.removed',
+  'password.set',
+  'password.changed',
+  'password.reset',
+  'password_reset.requested',
+  'email_change.requested',
+  'email.changed',
+  'verification.resent',
+  'code.refused',
+  'identity.linked',
+  'identity.unlinked',
+  'sign_in.refused',
+  'sign_in.locked',
+  'step_up.passed',
+  'step_up.refused',
+  'session.created',
+  'session.ended',
+  'session.all_ended',
+  'session.reuse_detected',
+  'mail_account.connected',
+  'mail_account.disconnected',
+  'mail_account.needs_reauthorization',
+  'mail_account.recovered',
+  'token.handed_out',
+  'token.refused',
+  'token.unreadable',
+  'grant.revoked',
+  'grant.revocation_given_up',
+  'api_key.created',
+  'api_key.revoked',
+  'admin.refused',
+  'circuit.opened',
+  'letter.given_up',
+  'cache.cleared',
+  'database_statistics.reset',
+] as const
+
+export type AuditAction = (typeof auditActions)[number]
 
 export type AuditOutcome = 'success' | 'refused' | 'failure'
 

@@ -69,6 +69,18 @@ export function isConflict(thrown: unknown): boolean {
   return ['23505', '23503', '40P01', '40001'].includes(sqlState(thrown) ?? '')
 }
 
+/** Runs a write again where another writer was in its way; three times at most, then 409 `conflict`. */
+export async function againOnConflict<T>(write: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; attempt <= 3; attempt += 1) {
+    try {
+      return await write()
+    } catch (thrown) {
+      if (!isConflict(thrown)) throw thrown
+    }
+  }
+  throw new AppError('conflict')
+}
+
 // Class 08 connection, 53 resources, 57 shutdown and cancelled; anything without a SQLSTATE is the socket.
 function isOutage(thrown: unknown): boolean {
   const state = sqlState(thrown)

@@ -14,11 +14,23 @@ import { securityHeaders } from './middleware/security-headers.ts'
 import { pages } from './pages/routes.tsx'
 import { problemDocument, respondError, respondRefusal } from './respond-error.ts'
 import { declareApiKeys } from './routes/api-keys.ts'
+import { declareAuditLogs } from './routes/audit-logs.ts'
+import { declareAvatars, declareOwnAvatar } from './routes/avatars.ts'
+import { declareCache } from './routes/cache.ts'
+import { declareDatabase } from './routes/database.ts'
+import { declareDatabaseHealth } from './routes/database-health.ts'
 import { declareDocuments, mountViewers } from './routes/documents.ts'
 import { alive, declareHealth, notReady } from './routes/health.ts'
+import { declareIdentities } from './routes/identities.ts'
 import { declareAddresses, declareMailAccounts } from './routes/mail-accounts.ts'
 import { declareOauth } from './routes/oauth.ts'
+import { declarePasswords } from './routes/passwords.ts'
+import { declareProfile } from './routes/profile.ts'
+import { declareRecovery } from './routes/recovery.ts'
+import { declareRegistration } from './routes/registration.ts'
 import { declareSessions } from './routes/sessions.ts'
+import { declareStatus } from './routes/status.ts'
+import { declareUsers } from './routes/users.ts'
 
 /** A trailing slash is the same path. */
 const getPath = (request: Request): string => {
@@ -35,15 +47,31 @@ export function createApp(): Hono<AppEnv> {
   const emails = resource('/api/v1/emails')
   const accounts = resource('/api/v1/mail-accounts')
   const keys = resource('/api/v1/api-keys')
+  const users = resource('/api/v1/users')
+  const trail = resource('/api/v1/audit-logs')
+  const cache = resource('/api/v1/cache')
   const root = resource('')
 
   declareSessions(auth)
+  declarePasswords(auth)
+  declareRegistration(auth)
+  declareRecovery(auth)
   declareOauth(auth, oauth)
+  declareIdentities(auth)
   declareAddresses(emails)
   declareMailAccounts(accounts)
+  declareProfile(auth)
+  declareOwnAvatar(auth)
+  declareUsers(users)
+  declareAuditLogs(trail)
   declareApiKeys(keys)
+  declareAvatars(root)
+  declareCache(cache)
   declareHealth(root)
-  declareDocuments(root, [auth, oauth, accounts, emails, keys, root])
+  declareDatabaseHealth(root)
+  declareStatus(root)
+  declareDatabase(root)
+  declareDocuments(root, [auth, oauth, accounts, emails, keys, users, trail, cache, root])
 
   const app = router()
   app.use(requestLog(), securityHeaders(), crossOrigin(), caller())
@@ -60,13 +88,17 @@ export function createApp(): Hono<AppEnv> {
   app.route('/emails', emails.router)
   app.route('/api/v1/mail-accounts', accounts.router)
   app.route('/api/v1/api-keys', keys.router)
+  app.route('/api/v1/users', users.router)
+  app.route('/api/v1/audit-logs', trail.router)
+  app.route('/api/v1/cache', cache.router)
   app.route('/', root.router)
   mountViewers(app)
   app.route('/', pages())
 
   app.onError(respondError)
   app.notFound((c) => {
-    if (/^\/(api|auth|oauth|emails|health|\.well-known)(\/|$)/.test(c.req.path)) c.set('wantsPage', false)
+    if (/^\/(api|auth|oauth|emails|avatars|health|status|metrics|\.well-known)(\/|$)/.test(c.req.path))
+      c.set('wantsPage', false)
     else c.set('wantsPage', c.req.header('Accept')?.includes('text/html') === true)
     const allowed = methodsOf(app, c.req.path)
     // A handler that found nothing comes here too.

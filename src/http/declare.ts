@@ -7,7 +7,7 @@ import type * as z from 'zod'
 import type { CallerClaim } from '../auth/claims.ts'
 import { AppError, type ErrorCode } from '../errors.ts'
 import type { AppContext, AppEnv } from './context.ts'
-import { admitJsonBody, admitJsonBodyIfAny, refuseInput } from './validate.ts'
+import { admitFormBody, admitJsonBody, admitJsonBodyIfAny, refuseInput, saysForm } from './validate.ts'
 
 /** Who may show what: nobody needs to, a person (JWT), a service key, or either. Roles and permissions are the verbs' matter. */
 export type Audience = 'anyone' | 'person' | 'key' | 'person_or_key'
@@ -28,6 +28,10 @@ export interface Contract<P extends z.ZodObject, Q extends z.ZodObject, B extend
   readonly body?: B
   /** `may be absent`: the schema then sees `{}`. */
   readonly bodyPresence?: 'required' | 'may be absent'
+  /** The same body as a form (application/x-www-form-urlencoded); its output is one of `body`'s. */
+  readonly formBody?: z.ZodType<z.output<B>>
+  /** Described only, media type → OpenAPI schema: the handler reads this body itself, since it is no JSON, or not only. */
+  readonly describedBody?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   /** Successful answers; a schema describes JSON, none means no body or the media type given. */
   readonly answers: Readonly<
     Record<number, { readonly description: string; readonly schema?: z.ZodType; readonly mediaType?: string }>
@@ -70,11 +74,7 @@ export function declare<P extends z.ZodObject, Q extends z.ZodObject, B extends 
     })
   if (contract.params !== undefined) steps.push(zValidator('param', contract.params, refuseInput) as MiddlewareHandler)
   if (contract.query !== undefined) steps.push(zValidator('query', contract.query, refuseInput) as MiddlewareHandler)
-  if (contract.body !== undefined)
-    steps.push(
-      contract.bodyPresence === 'may be absent' ? admitJsonBodyIfAny : admitJsonBody,
-      zValidator('json', contract.body, refuseInput) as MiddlewareHandler,
-    )
+  if (contract.body !== undefined) steps.push(...bodySteps(contract.body, contract))
   const path = contract.path.replaceAll(/\{(\w+)\}/g, ':$1')
   resource.router.on(contract.method.toUpperCase(), [path], ...steps, (c: AppContext) => {
     const valid = (target: string): unknown => c.req.valid(target as never)
@@ -86,6 +86,20 @@ export function declare<P extends z.ZodObject, Q extends z.ZodObject, B extends 
     >
     return handler(c, input)
   })
+}
+
+function bodySteps<B extends z.ZodType>(
+  body: B,
+  contract: { readonly formBody?: z.ZodType; readonly bodyPresence?: 'required' | 'may be absent' },
+): MiddlewareHandler<AppEnv>[] {
+  const validateJson = zValidator('json', body, refuseInput) as MiddlewareHandler
+  const { formBody } = contract
+  if (formBody === undefined)
+    return [contract.bodyPresence === 'may be absent' ? admitJsonBodyIfAny : admitJsonBody, validateJson]
+  return [
+    (c, next) => (saysForm(c) ? admitFormBody(c, formBody, next) : admitJsonBody(c, next)),
+    (c, next) => (saysForm(c) ? next() : validateJson(c, next)),
+  ]
 }
 
 function assertAudience(c: AppContext, audience: Audience): void {

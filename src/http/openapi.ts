@@ -124,16 +124,19 @@ function describeOperation(contract: AnyContract): Json {
     ...(params === undefined && query === undefined
       ? {}
       : { parameters: [...parameters(params, 'path'), ...parameters(query, 'query')] }),
-    ...(body === undefined
+    ...(body === undefined && contract.describedBody === undefined
       ? {}
-      : {
-          requestBody: {
-            required: contract.bodyPresence !== 'may be absent',
-            content: { 'application/json': { schema: schemaOf(body, 'input') } },
-          },
-        }),
+      : { requestBody: { required: contract.bodyPresence !== 'may be absent', content: bodyContent(contract) } }),
     responses: { ...answers, default: { $ref: '#/components/responses/Problem' } },
     security: securityOf(contract.audience),
+  }
+}
+
+function bodyContent({ body, formBody, describedBody }: AnyContract): Json {
+  return {
+    ...(body === undefined ? {} : { 'application/json': { schema: schemaOf(body, 'input') } }),
+    ...(formBody === undefined ? {} : { 'application/x-www-form-urlencoded': { schema: schemaOf(formBody, 'input') } }),
+    ...Object.fromEntries(Object.entries(describedBody ?? {}).map(([type, schema]) => [type, { schema }])),
   }
 }
 

@@ -2,10 +2,10 @@
 // loses nothing: cron finds the rows.
 
 import { describeThrown } from '../log.ts'
-import type { EraseMessage, LetterMessage } from '../messages.ts'
+import type { DeliverMessage } from '../messages.ts'
 import type { AppContext } from './context.ts'
 
-export async function sendMessages(c: AppContext, messages: readonly (EraseMessage | LetterMessage)[]): Promise<void> {
+export async function sendMessages(c: AppContext, messages: readonly DeliverMessage[]): Promise<void> {
   if (messages.length === 0) return
   const { deps } = c.env
   try {

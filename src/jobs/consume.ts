@@ -2,11 +2,13 @@
 // answered on its own, so that one that fails does not bring the others back.
 
 import type { Deps } from '../deps.ts'
+import { deliverLetter } from '../letters/deliver.ts'
 import { describeThrown, type LogFields } from '../log.ts'
 import { revokeGrant } from '../mail-accounts/disconnect.ts'
 import { refreshClaimed } from '../mail-accounts/due.ts'
 import { type QueueMessage, queueMessage } from '../messages.ts'
 import { keepDeadLetter } from '../ops/dead-letters.ts'
+import { eraseAvatar } from '../users/avatar-erasure.ts'
 
 /** As wrangler.toml names it. */
 const deadLetterQueue = 'gatepost-dead'
@@ -64,8 +66,13 @@ async function handle(
     }
     case 'erase':
       return { job: 'erase', count: (await revokeGrant(deps, message)) === 'done' ? 1 : 0 }
-    case 'letter':
-      return { job: 'letter', count: 0 }
+    case 'erase_avatar':
+      return { job: 'erase_avatar', count: (await eraseAvatar(deps, message)) === 'done' ? 1 : 0 }
+    case 'letter': {
+      const outcome = await deliverLetter(deps, message)
+      const failed = outcome === 'retry' || outcome === 'failed' ? 1 : 0
+      return { job: 'letter', count: outcome === 'sent' ? 1 : 0, failed }
+    }
   }
 }
 

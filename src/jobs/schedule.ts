@@ -1,16 +1,22 @@
 // The cron door: finds what is due, enqueues it, purges what has expired. It may run late, twice or beside itself.
 
 import type { Deps } from '../deps.ts'
+import { dueLetters } from '../letters/deliver.ts'
 import { describeThrown } from '../log.ts'
 import { dueErasures } from '../mail-accounts/disconnect.ts'
 import { claimDue, resealStale } from '../mail-accounts/due.ts'
 import { purgeAbandonedGrants, purgeExpired } from '../ops/purge.ts'
+import { dueAvatarErasures } from '../users/avatar-erasure.ts'
 
 /** 10,000 rows a round: what is left after these waits a minute. */
 const claimRounds = 10
 const erasuresPerTick = 200
+const lettersPerTick = 500
 
-type ScheduleDeps = Pick<Deps, 'db' | 'clock' | 'log' | 'keyRing' | 'keyRingOrNull' | 'refreshQueue' | 'deliverQueue'>
+type ScheduleDeps = Pick<
+  Deps,
+  'db' | 'clock' | 'log' | 'keyRing' | 'keyRingOrNull' | 'refreshQueue' | 'deliverQueue' | 'post'
+>
 
 /** One tick. Each duty stands alone: one that fails is logged and leaves the others to run. */
 export async function runSchedule(deps: ScheduleDeps): Promise<void> {
@@ -20,6 +26,8 @@ export async function runSchedule(deps: ScheduleDeps): Promise<void> {
     ['refresh', withKeys(() => enqueueDueTokens(deps))],
     ['abandoned_grants', () => purgeAbandonedGrants(deps.db)],
     ['erasures', withKeys(() => enqueueErasures(deps))],
+    ['avatar_erasures', () => enqueueAvatarErasures(deps)],
+    ['letters', () => enqueueLetters(deps)],
     ['reseal', withKeys(() => resealStale(deps))],
     ['purge', () => purgeExpired(deps.db, deps.log)],
   ]
@@ -52,8 +60,25 @@ async function enqueueDueTokens(deps: ScheduleDeps): Promise<number> {
   return count
 }
 
+async function enqueueAvatarErasures(deps: ScheduleDeps): Promise<number> {
+  const messages = await dueAvatarErasures(deps.db, erasuresPerTick)
+  await deps.deliverQueue.send(messages)
+  return messages.length
+}
+
 async function enqueueErasures(deps: ScheduleDeps): Promise<number> {
   const messages = await dueErasures(deps.db, erasuresPerTick)
+  await deps.deliverQueue.send(messages)
+  return messages.length
+}
+
+/** Without a transport letters wait, for a week at most, and the log says so. */
+async function enqueueLetters(deps: ScheduleDeps): Promise<number> {
+  if (deps.post === null) {
+    deps.log.info('misconfigured', { setting: 'MAIL_TRANSPORT', problem: 'is not set: letters wait' })
+    return 0
+  }
+  const messages = await dueLetters(deps.db, lettersPerTick)
   await deps.deliverQueue.send(messages)
   return messages.length
 }

@@ -5,6 +5,7 @@ import { sql } from 'drizzle-orm'
 import { isAdminByAddress } from '../auth/admin-emails.sql.ts'
 import { type NewSessionParams, sessionCtes } from '../auth/new-session.sql.ts'
 import { stepUpMinutes } from '../auth/session-figures.ts'
+import { endRegistrationsCtes } from '../auth/waiting-registrations.sql.ts'
 import { type AuditParams, auditRow, auditRows } from '../db/audit.ts'
 import { type CallerParams, callerCtes, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
@@ -73,8 +74,14 @@ export interface EndingParams {
   readonly waitingId: string | null
 }
 
+export interface ProofParams {
+  /** Keyed hash of the address, where this write proves it for its user: registrations that wait for it end. */
+  readonly provenHash: string | null
+}
+
 export type WriteParams = CallerParams &
   PersonParams &
+  ProofParams &
   MailboxParams &
   NewSessionParams &
   HandOffParams &
@@ -206,6 +213,7 @@ export const writeCompletion = statement<WriteParams, WrittenRow>(
     WHERE ${param('accountId', 'uuid')} IS NOT NULL AND e.kind_cd = 'grant' AND e.provider_cd = ${param('provider', 'text')} AND e.provider_subject_txt = ${param('subject', 'text')}
   ),
   refused AS (${eraseRefused(sql`${param('accountId', 'uuid')} IS NULL AND EXISTS (SELECT FROM person)`)}),
+  ${endRegistrationsCtes(sql`SELECT ${param('provenHash', 'text')} FROM person`)},
   ${sessionCtes(sql`SELECT person.user_id, ${param('credentialVersion', 'int')} FROM person`)},
   handed_off AS (
     INSERT INTO one_time_codes (one_time_code_id, purpose_cd, user_id, provider_cd, provider_subject_txt, challenge_txt, code_hash_txt, credential_version_nbr, expires_at_utc)

@@ -2,6 +2,7 @@
 // preconditions, and where one no longer holds all three run again, three times at most.
 
 import { decideConnect } from '../auth/link-decision.ts'
+import { emailHash } from '../auth/subject-hash.ts'
 import type { KeyRing } from '../crypto/seal.ts'
 import { type AuditEvent, auditParams, type RequestOrigin } from '../db/audit.ts'
 import { type CallerClaim, callerParams } from '../db/caller.ts'
@@ -23,6 +24,7 @@ export interface StoreDeps {
   readonly chance: () => number
   readonly keyRing: KeyRing
   readonly adminEmails: readonly string[]
+  readonly subjectKey: CryptoKey
 }
 
 export interface LinkedIdentity {
@@ -90,6 +92,7 @@ export async function storeGrant(deps: StoreDeps, request: StoreRequest): Promis
       const row = await deps.db.first(writeCompletion, {
         ...callerParams(connecting?.claim ?? null),
         ...plan.person,
+        provenHash: await provenHashOf(deps, plan.person),
         ...mailbox,
         ...notKept,
         ...request.ending.session,
@@ -148,6 +151,12 @@ export async function admitWaitingGrant(
   if (decision.kind === 'connect_mailbox' && request.mayAskConsent && needsConsent(provider, grant, look))
     return { kind: 'consent_needed' }
   return { kind: 'admitted' }
+}
+
+/** Of the address that a new user begins with, or by which one is found: by proof, in both cases. */
+async function provenHashOf(deps: StoreDeps, person: PersonParams): Promise<string | null> {
+  const isProven = person.emailProof !== null && (person.mode === 'new_user' || person.mode === 'link')
+  return isProven ? emailHash(deps.subjectKey, person.email) : null
 }
 
 function refusedRequest({ grant, provider, connecting, origin, ending }: StoreRequest): RefusedRequest {

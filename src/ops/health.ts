@@ -44,9 +44,15 @@ export function uncountedKeys(keyRing: KeyRing | null): SealingKeyUse[] {
  */
 export async function checkReadiness(deps: { db: Db; clock: () => Date; keyRing: KeyRing | null }): Promise<Readiness> {
   const database = await checkDatabase(deps.db, deps.clock)
-  const counted = database.isUp && database.isMigrated ? await deps.db.all(countSealed, {}).catch(() => null) : null
-  const sealingKeys = counted === null ? uncountedKeys(deps.keyRing) : usesOf(deps.keyRing ?? [], counted)
+  const isCountable = database.isUp && database.isMigrated
+  const sealingKeys = isCountable ? await countSealingKeys(deps.db, deps.keyRing) : uncountedKeys(deps.keyRing)
   return { isReady: database.isUp && database.isMigrated && deps.keyRing !== null, database, sealingKeys }
+}
+
+/** Never throws: where rows could not be counted their number is null. */
+export async function countSealingKeys(db: Db, keyRing: KeyRing | null): Promise<SealingKeyUse[]> {
+  const counted = await db.all(countSealed, {}).catch(() => null)
+  return counted === null ? uncountedKeys(keyRing) : usesOf(keyRing ?? [], counted)
 }
 
 function usesOf(

@@ -3,7 +3,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
-import { eraseGrants } from '../db/erasure.ts'
+import { eraseAvatars, eraseGrants } from '../db/erasure.ts'
 
 interface Limit {
   readonly limit: number
@@ -46,17 +46,49 @@ const purge = (name: string, table: string, key: string, condition: SQL) =>
     SELECT count(*)::int AS "count" FROM gone`,
   )
 
-export const purges = [
-  purge(
-    'one-time-codes',
-    'one_time_codes',
-    'one_time_code_id',
-    sql`expires_at_utc < now() - interval '1 minute' AND (payload_sealed_txt IS NULL OR provider_subject_txt IS NULL)`,
+/** Codes that expired; the picture of a registration that nobody confirmed goes with it. */
+const purgeCodes = statement<Limit, Purged>(
+  'purge-one-time-codes',
+  sql`WITH old AS MATERIALIZED (
+    SELECT one_time_code_id FROM one_time_codes
+    WHERE expires_at_utc < now() - interval '1 minute' AND (payload_sealed_txt IS NULL OR provider_subject_txt IS NULL)
+    LIMIT ${param('limit', 'int')} FOR UPDATE SKIP LOCKED
   ),
+  gone AS (
+    DELETE FROM one_time_codes WHERE one_time_code_id IN (SELECT one_time_code_id FROM old)
+    RETURNING purpose_cd, consumed_at_utc, avatar_id
+  ),
+  -- A consumed one's picture is its user's, or was erased where another way ended it.
+  erased AS (${eraseAvatars(sql`SELECT gone.avatar_id FROM gone WHERE gone.purpose_cd = 'registration' AND gone.consumed_at_utc IS NULL`)})
+  SELECT count(*)::int AS "count" FROM gone`,
+)
+
+export const purges = [
+  purgeCodes,
   // A spent token is kept while its reuse would tell of a theft: as long as it could have lived.
   purge('refresh-tokens', 'refresh_tokens', 'token_hash_txt', sql`expires_at_utc < now() - interval '1 day'`),
   purge('sessions', 'sessions', 'session_id', sql`last_seen_at_utc < now() - interval '31 days'`),
   purge('audit-logs', 'audit_logs', 'audit_log_id', sql`created_at_utc < now() - interval '400 days'`),
+  // Windows are a day at most; a count nobody added to for a day begins anew.
+  purge('counters', 'counters', 'counter_id', sql`window_started_at_utc < now() - interval '2 days'`),
+  purge(
+    'login-attempts',
+    'login_attempts',
+    'login_attempt_id',
+    sql`modified_at_utc < now() - interval '2 days' AND (locked_until_utc IS NULL OR locked_until_utc < now())`,
+  ),
+  // A cause stays told for as long as it could come up again: a request's code lives a day, a mailbox's dying token and
+  // its letter's version or date never return, and a queue or a consumer repeats itself within hours.
+  purge('letters', 'letters', 'letter_id', sql`status_cd <> 'due' AND created_at_utc < now() - interval '90 days'`),
+  // A count that nobody added to for a day begins anew anyway (auth/attempts); a lock that stands is kept.
+  purge(
+    'login-attempts',
+    'login_attempts',
+    'login_attempt_id',
+    sql`modified_at_utc < now() - interval '24 hours' AND (locked_until_utc IS NULL OR locked_until_utc <= now())`,
+  ),
+  // The longest window is a day.
+  purge('counters', 'counters', 'counter_id', sql`window_started_at_utc < now() - interval '25 hours'`),
   purge('dead-letters', 'dead_letters', 'dead_letter_id', sql`created_at_utc < now() - interval '90 days'`),
 ] as const
 

@@ -18,7 +18,7 @@ export type HttpAnswer = HttpResponse | { readonly failure: 'timeout' | 'network
 export async function sendBounded(
   send: typeof fetch,
   url: string,
-  request: { method: 'GET' | 'POST'; headers: Record<string, string>; body?: string },
+  request: { method: 'GET' | 'POST' | 'DELETE'; headers: Record<string, string>; body?: string },
 ): Promise<HttpAnswer> {
   const abort = new AbortController()
   let timer: ReturnType<typeof setTimeout> | undefined

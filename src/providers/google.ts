@@ -6,6 +6,7 @@ import { type ProviderResult, providerFailure } from './failure.ts'
 import { createGmail } from './gmail.ts'
 import { type IdTokenClaims, verifyIdToken } from './id-token.ts'
 import { authorizationUrl } from './oauth2.ts'
+import { readName } from './person-name.ts'
 import type { AuthorizationRequest, Profile, Provider, ProviderClient, ProviderDeps, ScopeSet } from './provider.ts'
 import { readTokenAnswer, readUnavailable, sendForm, sendTokenRequest } from './token-request.ts'
 
@@ -141,9 +142,4 @@ export function googleProfile(claims: IdTokenClaims): Profile {
     emailProof: claims.emailVerified && isAuthoritative ? 'google' : null,
     fullName: readName(claims.name),
   }
-}
-
-function readName(name: string | null): string | null {
-  const readable = [...(name ?? '').replaceAll(/\p{C}/gu, '')].slice(0, 200).join('').trim()
-  return readable === '' ? null : readable
 }

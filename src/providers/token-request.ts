@@ -20,6 +20,8 @@ const errorKinds: ReadonlyMap<string, ProviderFailureKind> = new Map<string, Pro
   ['invalid_grant', 'grant_dead'],
   ['bad_verification_code', 'grant_dead'],
   ['bad_refresh_token', 'grant_dead'],
+  // GitHub: this person has no verified primary address.
+  ['unverified_user_email', 'grant_dead'],
   ['invalid_client', 'misconfigured'],
   ['unauthorized_client', 'misconfigured'],
   ['redirect_uri_mismatch', 'misconfigured'],

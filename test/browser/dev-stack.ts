@@ -40,7 +40,8 @@ export const chromiumArgs = [
   '--disable-sync',
 ]
 
-async function freePort(): Promise<number> {
+/** A port nobody listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, resolve))
   const address = server.address()
@@ -49,7 +50,11 @@ async function freePort(): Promise<number> {
   return address.port
 }
 
-export async function startDevStack(databaseUrl: string): Promise<DevStack> {
+/** `settings` win over those of every browser test. */
+export async function startDevStack(
+  databaseUrl: string,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<DevStack> {
   const port = await freePort()
   const googlePort = await freePort()
   const child = spawn(process.execPath, [join(projectRoot, 'scripts', 'dev.ts')], {
@@ -58,6 +63,7 @@ export async function startDevStack(databaseUrl: string): Promise<DevStack> {
     env: {
       ...process.env,
       ...ownSettings,
+      ...settings,
       PORT: String(port),
       GATEPOST_GOOGLE_PORT: String(googlePort),
       DATABASE_URL: databaseUrl,
@@ -88,6 +94,11 @@ const ownSettings = {
   GOOGLE_CLIENT_SECRET: 'local-google-secret',
   GOOGLE_REDIRECT_URI: '',
   GOOGLE_EMULATOR_URL: '',
+  GITHUB_CLIENT_ID: 'local-github-client',
+  GITHUB_CLIENT_SECRET: 'local-github-secret',
+  GITHUB_REDIRECT_URI: '',
+  GITHUB_EMULATOR_URL: '',
+  TRUSTED_EMAIL_PROVIDERS: '',
   FRONTEND_CALLBACK_URL: '',
   RETURN_URLS: '',
   CORS_ORIGINS: '',

@@ -19,7 +19,9 @@
     if (field.labels.length === 0) say('label', field)
   }
   for (const image of document.querySelectorAll('svg')) {
-    if (image.getAttribute('aria-hidden') !== 'true') say('svg', image)
+    // Decoration, or a picture with a name of its own.
+    const isPicture = image.getAttribute('role') === 'img' && image.hasAttribute('aria-labelledby')
+    if (image.getAttribute('aria-hidden') !== 'true' && !isPicture) say('svg', image)
   }
 
   const ids = [...document.querySelectorAll('[id]')].map(({ id }) => id)

@@ -116,6 +116,7 @@ describe.skipIf(executablePath === null)('in a browser', () => {
 
   it('makes a service key, and what the page says to run hands out a token that Gmail takes', async () => {
     await open('/')
+    await page.getByRole('link', { name: 'Admin' }).click()
     await page.getByRole('link', { name: 'Service keys' }).click()
     await page.getByLabel('Name').fill('Billing worker')
     await page.getByLabel('User id').fill('nobody')

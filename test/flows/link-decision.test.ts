@@ -8,6 +8,7 @@ import {
   type LinkFacts,
   type SignInDecision,
 } from '../../src/auth/link-decision.ts'
+import { readProfile } from '../../src/providers/github.ts'
 
 const holders = {
   nobody: null,
@@ -81,6 +82,42 @@ const combinations: Combination[] = keys(holders).flatMap((identity) =>
     ),
   ),
 )
+
+describe('GitHub’s word, as its answers become facts', () => {
+  const answer = (body: unknown) => ({ status: 200, headers: new Headers(), body: JSON.stringify(body) })
+  const person = answer({ id: 1234, name: 'Ada', email: 'ada@gmail.com' })
+  const lists = {
+    'a verified primary address': [{ email: 'Ada@gmail.com', primary: true, verified: true }],
+    'an unverified primary address': [{ email: 'Ada@gmail.com', primary: true, verified: false }],
+    'a verified address that is not primary': [{ email: 'Ada@gmail.com', primary: false, verified: true }],
+  } as const
+  const word = { untrusted: 'untrusted', trusted: 'trusted' } as const
+
+  const cases = keys(lists).flatMap((list) =>
+    keys(word).flatMap((emailTrust) => keys(addressHolders).map((address) => ({ list, emailTrust, address }))),
+  )
+  it.each(cases)('$emailTrust, with $list; the address: $address', ({ list, emailTrust, address }) => {
+    const read = readProfile(person, answer(lists[list]), { emailTrust, now: new Date(0) })
+    if (!read.ok) throw new Error(read.code)
+    const decision = decideSignIn({
+      profile: read.value,
+      identityHolder: null,
+      // Without an address nobody is looked up.
+      addressHolder: read.value.email === null ? null : addressHolders[address],
+    })
+    const untrusted: SignInDecision =
+      address === 'nobody' ? { kind: 'new_user', isEmailProven: false } : refused('account_exists')
+    const trusted: Record<typeof address, SignInDecision> = {
+      nobody: { kind: 'new_user', isEmailProven: true },
+      'free to link': { kind: 'link', userId: 'owner' },
+      'has this provider': refused('account_exists'),
+      'disabled, free': refused('account_disabled'),
+      'disabled, has this provider': refused('account_exists'),
+    }
+    const expected = emailTrust === 'trusted' ? trusted[address] : untrusted
+    expect(decision).toEqual(list === 'a verified primary address' ? expected : refused('provider_refused'))
+  })
+})
 
 describe('signing in', () => {
   it('has 90 combinations, and each meets one rule', () => {

@@ -117,11 +117,19 @@ describe('who is let in', () => {
   })
 })
 
+/** Whether a path fits a template. */
+function isPathOf(template: string, path: string): boolean {
+  const parts = template.split('/')
+  const shown = path.split('/')
+  return parts.length === shown.length && parts.every((part, index) => part.startsWith('{') || part === shown[index])
+}
+
 describe('verbs and paths', () => {
   it('AP-05 answers 405 with Allow to each other method, with and without credentials', async () => {
     for (const template of new Set(operations.map((operation) => operation.template))) {
-      const known = operations.filter((operation) => operation.template === template)
-      const path = known[0]?.path ?? ''
+      const path = operations.find((operation) => operation.template === template)?.path ?? ''
+      // `/cache/{key}` takes the path `/cache/status`, too.
+      const known = operations.filter((operation) => isPathOf(operation.template, path))
       for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter((m) =>
         known.every((o) => o.method !== m),
       )) {
@@ -229,7 +237,7 @@ describe('parameters', () => {
   })
 
   it('AP-07 refuses what is no provider', async () => {
-    for (const name of ['github', 'nobody', '__proto__', 'constructor', '%00', 'x'.repeat(32), 'x'.repeat(10_000)]) {
+    for (const name of ['gitlab', 'nobody', '__proto__', 'constructor', '%00', 'x'.repeat(32), 'x'.repeat(10_000)]) {
       const problem = await problemOf(await call(`/auth/${name}/start`))
       expect([404, 422], name.slice(0, 40)).toContain(problem.status)
     }

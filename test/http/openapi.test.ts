@@ -19,6 +19,7 @@ import {
   vend,
 } from '../support/app.ts'
 import { callWith, type Operation, otherMount, readOperations, someId } from '../support/operations.ts'
+import { png } from '../support/pictures.ts'
 
 const contentSchema = z.record(z.string(), z.object({ schema: z.record(z.string(), z.unknown()) }))
 const responseSchema = z.object({
@@ -43,7 +44,7 @@ beforeAll(async () => {
 })
 
 // What programs call; the rest is for browsers: pages, viewers and files.
-const api = /^\/(api|auth|oauth|emails|health|status|metrics|\.well-known|openapi\.json)(\/|$)/
+const api = /^\/(api|auth|oauth|emails|avatars|health|status|metrics|\.well-known|openapi\.json)(\/|$)/
 
 describe('the document', () => {
   it('describes every route of the app, and no other', () => {
@@ -127,7 +128,7 @@ async function holdToDocument(operationId: string, answer: Promise<Response>): P
     if (described === undefined) throw new Error(`${operationId} answered ${mediaType}`)
     const { $ref } = described
     const schema = $ref === '#/components/schemas/Problem' ? document.components.schemas.Problem : described
-    const result = z.fromJSONSchema(schema).safeParse(JSON.parse(text))
+    const result = z.fromJSONSchema(schema).safeParse(mediaType.endsWith('json') ? JSON.parse(text) : text)
     expect(result.error?.issues ?? [], operationId).toEqual([])
   }
   return response.status
@@ -157,6 +158,22 @@ describe('real answers', () => {
       ['health', () => call('/health'), 200],
       ['readiness', () => call('/health/readiness'), 200],
       ['databaseHealth', () => call('/health/database'), 200],
+      ['databaseHealthDetailed', () => call('/health/database/detailed', { bearer }), 200],
+      ['status', () => call('/status', { bearer }), 200],
+      ['status', () => call('/status', { bearer: key }), 403],
+      [
+        'prometheusMetrics',
+        async () => call('/metrics', { bearer: (await newKey(bearer, { permissions: ['metrics:read'] })).key }),
+        200,
+      ],
+      ['databaseStatistics', () => call('/metrics/database', { bearer }), 200],
+      ['databaseQueries', () => call('/metrics/database/queries', { bearer }), 200],
+      ['databaseSlowQueries', () => call('/metrics/database/slow-queries?min_ms=x', { bearer }), 422],
+      ['databaseSlowQueries', () => call('/metrics/database/slow-queries', { bearer }), 200],
+      ['resetDatabaseStatistics', () => call('/metrics/database/reset', { method: 'POST', bearer }), 200],
+      ['cacheStatus', () => call('/api/v1/cache/status', { bearer }), 200],
+      ['clearCache', () => call('/api/v1/cache/clear', { method: 'POST', bearer }), 200],
+      ['forgetCached', () => call('/api/v1/cache/nothing', { method: 'DELETE', bearer }), 404],
       ['openApiDocument', () => call('/openapi.json'), 200],
       ['publicKeys', () => call('/.well-known/jwks.json'), 200],
       ['listProviders', () => call('/oauth/providers'), 200],
@@ -175,7 +192,23 @@ describe('real answers', () => {
       ['readMe', () => call('/auth/me'), 401],
       ['listSessions', () => call('/auth/sessions?limit=1', { bearer }), 200],
       ['revokeSession', () => call(`/auth/sessions/${someId}`, { method: 'DELETE', bearer }), 404],
+      ['listIdentities', () => call('/auth/identities', { bearer }), 200],
+      ['unlinkIdentity', () => call(`/auth/identities/${someId}`, { method: 'DELETE', bearer }), 404],
+      ['startFlow', () => call('/auth/github/start?scopes=mail'), 422],
       ['revokeSession', () => call(`/auth/sessions/${stale}`, { method: 'DELETE', bearer }), 204],
+      ['updateMe', () => call('/auth/me', { method: 'PATCH', bearer, json: { username: 'admin' } }), 200],
+      ['updateMe', () => call('/auth/me', { method: 'PATCH', bearer, json: { username: '' } }), 422],
+      ['deleteMe', () => call('/auth/me', { method: 'DELETE', bearer }), 409],
+      ['putAvatar', () => call('/auth/me/avatar', { method: 'PUT', bearer, body: png() }), 200],
+      ['putAvatar', () => call('/auth/me/avatar', { method: 'PUT', bearer, body: 'x' }), 422],
+      ['readAvatar', () => call(`/avatars/${someId}`), 404],
+      ['listUsers', () => call('/api/v1/users?q=a', { bearer }), 200],
+      ['readUser', () => call(`/api/v1/users/${admin.userId}`, { bearer }), 200],
+      ['updateUser', () => call(`/api/v1/users/${admin.userId}`, { method: 'PUT', bearer, json: {} }), 200],
+      ['unlockUser', () => call(`/api/v1/users/${admin.userId}/unlock`, { method: 'POST', bearer }), 200],
+      ['deleteUser', () => call(`/api/v1/users/${someId}`, { method: 'DELETE', bearer }), 404],
+      ['deleteAvatar', () => call('/auth/me/avatar', { method: 'DELETE', bearer }), 204],
+      ['listAuditLogs', () => call('/api/v1/audit-logs', { bearer }), 200],
       ['listAddresses', () => call('/emails/addresses', { bearer }), 200],
       ['listMailAccounts', () => call('/api/v1/mail-accounts', { bearer }), 200],
       ['listMailAccounts', () => call(`/api/v1/mail-accounts?user_id=${admin.userId}`, { bearer: key }), 200],

@@ -125,11 +125,25 @@ describe('the bucket', () => {
     for (const path of ['/auth/me', '/api/v1/auth/me', '/auth/sessions', '/auth/me/'])
       expect(await bucketOf(path, signedIn)).toEqual([`session:${sessionId}`])
     expect(await bucketOf(`/auth/sessions/${someId}`, signedIn, 'DELETE')).toEqual([`session:${sessionId}`])
+    for (const path of [
+      '/auth/step-up',
+      '/auth/me/password',
+      '/auth/me/email',
+      '/api/v1/auth/step-up/',
+      '/auth/logout',
+    ])
+      expect(await bucketOf(path, signedIn, 'POST')).toEqual([`session:${sessionId}`])
   })
 
   it('AP-09 is the address for signing in and codes, whoever is signed in', async () => {
     const signedIn = { ...from, Authorization: `Bearer ${pair.access_token}` }
     for (const path of [
+      '/auth/login',
+      '/auth/register',
+      '/auth/verify-email',
+      '/auth/resend-verification',
+      '/auth/forgot-password',
+      '/auth/reset-password',
       '/auth/token',
       '/auth/refresh',
       '/auth/google/start',
@@ -139,6 +153,38 @@ describe('the bucket', () => {
       expect(await bucketOf(path, signedIn, path.includes('google') ? 'GET' : 'POST')).toEqual(['address:192.0.2.5'])
     for (const path of ['/auth/meanwhile', '/auth/x/me', '/auth/ME', '/oauth/me'])
       expect(await bucketOf(path, signedIn)).toEqual(['address:192.0.2.5'])
+  })
+
+  it('PW-17 is the address’s for the forms of our pages that call the same verbs, and none for reading them', async () => {
+    const cookie = { ...from, Origin: 'http://localhost:8787', Cookie: `session=${sessionId}.${'x'.repeat(43)}` }
+    const forms = [
+      '/sign-in',
+      '/register',
+      '/verify-email',
+      '/forgot-password',
+      '/reset-password',
+      '/step-up',
+      '/settings',
+      '/settings/security',
+    ]
+    for (const path of forms) {
+      const headers = { ...cookie, 'Content-Type': 'application/x-www-form-urlencoded' }
+      expect([path, await bucketOf(path, headers, 'POST')]).toEqual([path, ['address:192.0.2.5']])
+      expect([path, await bucketOf(path, cookie)]).toEqual([path, []])
+      for (const [limiter, status] of [
+        [spent, 429],
+        [failing, 503],
+        [undefined, 503],
+      ] as const) {
+        const refused = await callWith({ AUTH_RATE_LIMIT: limiter }, path, { method: 'POST', headers })
+        expect([path, refused.status, refused.headers.get('Content-Type')?.split(';')[0]]).toEqual([
+          path,
+          status,
+          'text/html',
+        ])
+        await refused.body?.cancel()
+      }
+    }
   })
 
   it('AP-09 takes no session out of a token whose signature does not hold, a key or a cookie', async () => {
@@ -165,6 +211,12 @@ describe('the bucket', () => {
     const headers = { Authorization: `Bearer ${pair.access_token}` }
     for (const limiter of [failing, undefined]) {
       const closed = [
+        ['POST', '/auth/login'],
+        ['POST', '/auth/register'],
+        ['POST', '/auth/forgot-password'],
+        ['POST', '/auth/reset-password'],
+        ['POST', '/auth/step-up'],
+        ['POST', '/auth/me/password'],
         ['POST', '/auth/token'],
         ['POST', '/auth/refresh'],
         ['GET', '/auth/google/start'],

@@ -183,7 +183,7 @@ describe('lists', () => {
       lists()
         .map(({ operationId }) => operationId)
         .sort(),
-    ).toEqual(['listAddresses', 'listApiKeys', 'listMailAccounts', 'listSessions'].sort())
+    ).toEqual(['listAddresses', 'listApiKeys', 'listIdentities', 'listMailAccounts', 'listSessions'].sort())
     for (const { parameters } of lists()) expect(parameters.map(({ name }) => name)).toContain('cursor')
   })
 

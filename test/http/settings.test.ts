@@ -68,7 +68,14 @@ const text = (name: string): string => {
   return value
 }
 
-const https = { APP_URL: 'https://x.test', GOOGLE_EMULATOR_URL: '', MAIL_TRANSPORT: 'resend' }
+const https = {
+  APP_URL: 'https://x.test',
+  GOOGLE_EMULATOR_URL: '',
+  GITHUB_EMULATOR_URL: '',
+  MAIL_TRANSPORT: 'resend',
+  MAIL_FROM: 'no-reply@x.test',
+  RESEND_API_KEY: 'test-resend-key',
+}
 
 describe('development doors', () => {
   it('AP-20 serves where the app is https and no development door is open', async () => {
@@ -200,7 +207,12 @@ describe('core settings', () => {
       callWith(overrides, '/openapi.json'),
     )
     expect(document.servers).toEqual([{ url: 'http://localhost:8787' }])
-    const providers = await json(callWith({ GOOGLE_CLIENT_ID: '', GOOGLE_CLIENT_SECRET: '' }, '/oauth/providers'))
+    const providers = await json(
+      callWith(
+        { GOOGLE_CLIENT_ID: '', GOOGLE_CLIENT_SECRET: '', GITHUB_CLIENT_ID: ' ', GITHUB_CLIENT_SECRET: ' ' },
+        '/oauth/providers',
+      ),
+    )
     expect(providers).toEqual({ items: [], next_cursor: null })
   })
 
@@ -280,7 +292,9 @@ describe('the key ring', () => {
       expect(body).toMatchObject({ status: 'not_ready', settings: 'broken', database: { status: 'up' } })
     }
     expect(await json(callWith(overrides, '/health/database'))).toMatchObject({ status: 'up' })
-    expect(await json(callWith(overrides, '/oauth/providers'))).toMatchObject({ items: [{ id: 'google' }] })
+    expect(await json(callWith(overrides, '/oauth/providers'))).toMatchObject({
+      items: [{ id: 'google' }, { id: 'github' }],
+    })
     expect(logged('misconfigured').map(({ setting }) => setting)).toContain('TOKEN_ENCRYPTION_KEYS')
     expect(lines.join('')).not.toContain(key(32))
     expect(lines.join('')).not.toContain('marked')

@@ -64,6 +64,25 @@ describe('purge', () => {
     ])
   })
 
+  it('PW-13 forgets tries of yesterday and windows that are over, never a lock that stands', async () => {
+    await query(
+      `INSERT INTO login_attempts (identifier_hash_txt, failed_cnt, locked_until_utc, modified_at_utc) VALUES
+        ('idle', 3, NULL, now() - interval '25 hours'), ('fresh', 3, NULL, now() - interval '23 hours'),
+        ('over', 5, now() - interval '24 hours', now() - interval '25 hours'),
+        ('standing', 5, now() + interval '1 minute', now() - interval '25 hours')`,
+    )
+    await query(
+      `INSERT INTO counters (kind_cd, subject_hash_txt, window_started_at_utc) VALUES
+        ('k', 'over', now() - interval '26 hours'), ('k', 'running', now() - interval '24 hours')`,
+    )
+    expect(await purge()).toBe(3)
+    expect(await query('SELECT identifier_hash_txt AS subject FROM login_attempts ORDER BY 1')).toEqual([
+      { subject: 'fresh' },
+      { subject: 'standing' },
+    ])
+    expect(await query('SELECT subject_hash_txt AS subject FROM counters')).toEqual([{ subject: 'running' }])
+  })
+
   it('TV-08 takes an ownerless mailbox with whatever secret it still holds', async () => {
     const [kept] = await seedMailboxes(3)
     await query('UPDATE user_mail_accounts SET user_id = NULL WHERE user_mail_account_id <> $1', [kept?.accountId])

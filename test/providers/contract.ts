@@ -28,17 +28,33 @@ export type Fault =
   /** Status and the first bytes come, the rest never does. */
   | { readonly kind: 'hang_in_body' }
 
+/** How a provider proves who somebody is, and what it does not have: declared, and held to by tests of its own. */
+export interface Traits {
+  /** `api`: its API is asked with the access token, at these addresses. */
+  readonly proof: 'id_token' | { readonly api: readonly string[] }
+  /** `none`: the verb refuses without asking anybody. */
+  readonly refresh: 'rotates' | 'none'
+  /** `none`: no mail adapter, no mail scopes. */
+  readonly mail: 'has' | 'none'
+  readonly revocation: {
+    readonly method: 'POST' | 'DELETE'
+    readonly done: number
+    /** There is nothing left to revoke. */
+    readonly gone: readonly number[]
+  }
+}
+
 export interface ProviderHarness {
   readonly provider: Provider
   /** As registered with the provider; `clientSecret` must not show anywhere. */
   readonly client: { readonly clientId: string; readonly clientSecret: string; readonly redirectUri: string }
-  /** Exactly what each set asks for, in order. A provider without mail gives an empty `mail`. */
-  readonly scopes: Readonly<Record<ScopeSet, readonly string[]>>
+  /** Exactly what each set asks for, in order; `mail` of a provider that has it. */
+  readonly scopes: { readonly identity: readonly string[]; readonly mail?: readonly string[] }
   /** Whom `consent` signs in. */
   readonly person: Profile
   readonly endpoints: { readonly token: string; readonly revoke: string }
-  /** A refresh token the provider will take, and one that is dead. */
-  readonly refreshTokens: { readonly live: string; readonly dead: string }
+  /** A refresh token the provider will take, and one that is dead; of a provider that has them. */
+  readonly refreshTokens?: { readonly live: string; readonly dead: string }
   /** Everything sent to one address so far. */
   sentTo(url: string): readonly SentRequest[]
   /** The next request to this address ends so. */
@@ -47,8 +63,8 @@ export interface ProviderHarness {
   consent(url: URL): Promise<string>
   /** Runs a call that meets a hanging provider to its end, whatever the clock needs for that. */
   passTimeLimit<T>(call: Promise<T>): Promise<T>
-  /** Grants that prove nothing, each named: a wrong signature, audience, nonce, … */
-  badProofs(nonce: string): Promise<readonly { readonly name: string; readonly grant: Grant }[]>
+  /** Where the proof is an ID token. Grants that prove nothing, each named: a wrong signature, audience, nonce, … */
+  badProofs?(nonce: string): Promise<readonly { readonly name: string; readonly grant: Grant }[]>
 }
 
 const html = '<html><body>Bad gateway, marked-token</body></html>'
@@ -117,18 +133,34 @@ const tokenFaults: readonly [string, Fault, ProviderFailureKind, string, (number
 ]
 
 /** Runs the suite; a fresh harness for every test. */
-export function describeProviderContract(name: string, makeHarness: () => Promise<ProviderHarness>): void {
+export function describeProviderContract(
+  name: string,
+  traits: Traits,
+  makeHarness: () => Promise<ProviderHarness>,
+): void {
   describe(`${name}: the provider contract`, () => {
-    describeAuthorization(makeHarness)
-    describeGrants(makeHarness)
-    describeRevocation(makeHarness)
+    describeAuthorization(traits, makeHarness)
+    if (traits.proof === 'id_token') describeIdTokenProof(makeHarness)
+    else describeApiProof(traits.proof.api, makeHarness)
+    describeGrants(traits, makeHarness)
+    if (traits.refresh === 'rotates') describeRefresh(makeHarness)
+    else describeNoRefresh(makeHarness)
+    describeRevocation(traits.revocation, makeHarness)
   })
 }
 
-function describeAuthorization(makeHarness: () => Promise<ProviderHarness>): void {
-  it.each<ScopeSet>(['identity', 'mail'])('OA-08, OA-31, TV-01 asks for %s exactly', async (set) => {
+function describeAuthorization(traits: Traits, makeHarness: () => Promise<ProviderHarness>): void {
+  it(`says of itself what it has: mail: ${traits.mail}`, async () => {
+    const { provider, scopes } = await makeHarness()
+    const has = traits.mail === 'has'
+    expect([provider.supportsMail, provider.mail !== null, provider.mailScopes.length > 0]).toEqual([has, has, has])
+    expect(scopes.mail !== undefined).toBe(has)
+    expect(provider.issuer === null || URL.canParse(provider.issuer)).toBe(true)
+  })
+
+  const sets: readonly ScopeSet[] = traits.mail === 'has' ? ['identity', 'mail'] : ['identity']
+  it.each(sets)('OA-08, OA-31, TV-01 asks for %s exactly', async (set) => {
     const harness = await makeHarness()
-    if (harness.scopes[set].length === 0) return
     const request = authorization({ scopes: set })
     const url = harness.provider.authorizationUrl(request)
     const q = url.searchParams
@@ -170,11 +202,15 @@ function describeAuthorization(makeHarness: () => Promise<ProviderHarness>): voi
     expect((await harness.provider.exchange(input)).ok).toBe(true)
     expect(await harness.provider.exchange(input)).toMatchObject({ ok: false, kind: 'grant_dead' })
   })
+}
 
+function describeIdTokenProof(makeHarness: () => Promise<ProviderHarness>): void {
   it('OA-16, OA-17 takes no bad proof of who somebody is', async () => {
     const harness = await makeHarness()
     const { nonce } = authorization({})
-    for (const { name, grant } of await harness.badProofs(nonce)) {
+    const bad = (await harness.badProofs?.(nonce)) ?? []
+    expect(bad.length).toBeGreaterThan(0)
+    for (const { name, grant } of bad) {
       const refused = await harness.provider.profile({ grant, nonce })
       expect(refused, name).toMatchObject({ ok: false, kind: 'invalid_proof' })
       expectNoSecret(refused, [grant.accessToken, grant.idToken ?? 'marked', nonce])
@@ -182,12 +218,75 @@ function describeAuthorization(makeHarness: () => Promise<ProviderHarness>): voi
   })
 }
 
-function describeGrants(makeHarness: () => Promise<ProviderHarness>): void {
+/** Each address of the proof fails by itself: no profile is made of half an answer. */
+const apiFaults: readonly [string, Fault, ProviderFailureKind, string, (number | null)?][] = [
+  ['401', answer(401, '{"message":"marked-token"}'), 'unauthorized', 'http_401'],
+  ['403', answer(403, '{"message":"marked-token rate limit"}'), 'forbidden', 'http_403'],
+  ['403 in HTML', answer(403, html), 'forbidden', 'http_403'],
+  [
+    '403 with no request left',
+    answer(403, '{}', { 'x-ratelimit-remaining': '0', 'retry-after': '60' }),
+    'rate_limited',
+    'http_403',
+    60,
+  ],
+  ['429', answer(429, html, { 'retry-after': '120' }), 'rate_limited', 'http_429', 120],
+  ['500', answer(500, '{"id":1}'), 'unavailable', 'http_500'],
+  ['503 with Retry-After', answer(503, html, { 'retry-after': '30' }), 'unavailable', 'http_503', 30],
+  ['a redirect', answer(302, '', { location: 'http://169.254.169.254/marked-token' }), 'unavailable', 'http_302'],
+  ['200 in HTML', answer(200, html), 'unavailable', 'unreadable_answer'],
+  ['200 with nothing in it', answer(200, ''), 'unavailable', 'unreadable_answer'],
+  ['200 with an error', answer(200, '{"error":"marked-token"}'), 'unavailable', 'unreadable_answer'],
+  ['204', answer(204, ''), 'unavailable', 'http_204'],
+  ['truncated JSON', answer(200, '[{"email":"marked-token'), 'unavailable', 'unreadable_answer'],
+  ['more than 64 KB', answer(200, `["${'x'.repeat(70_000)}"]`), 'unavailable', 'too_large'],
+  ['a dropped connection', { kind: 'drop' }, 'unavailable', 'network'],
+]
+
+function describeApiProof(addresses: readonly string[], makeHarness: () => Promise<ProviderHarness>): void {
+  describe.each(addresses)('the proof by %s', (address) => {
+    it.each(apiFaults)('OA-16 %s', async (_name, fault, kind, code, retryAfterSeconds = null) => {
+      const harness = await makeHarness()
+      harness.fault(address, fault)
+      const failure = await harness.provider.profile({ grant: unprovenGrant(await grantOf(harness)), nonce: 'n' })
+      expect(failure).toEqual({ ok: false, kind, code, retryAfterSeconds })
+      expectNoSecret(failure, ['marked', harness.client.clientSecret])
+      const sent = harness.sentTo(address)
+      expect(sent.map(({ method, redirect }) => [method, redirect])).toEqual([['GET', 'manual']])
+      expect(sent[0]?.headers.get('user-agent')).not.toBeNull()
+    })
+
+    it('a provider that does not end is given up', async () => {
+      const harness = await makeHarness()
+      const grant = await grantOf(harness)
+      harness.fault(address, { kind: 'hang' })
+      const failure = await harness.passTimeLimit(harness.provider.profile({ grant, nonce: 'n' }))
+      expect(failure).toEqual({ ok: false, kind: 'unavailable', code: 'timeout', retryAfterSeconds: null })
+    })
+  })
+
+  it('OA-18 a token it does not know proves nobody', async () => {
+    const harness = await makeHarness()
+    const grant = { ...(await grantOf(harness)), accessToken: 'marked-unknown-token' }
+    expect(await harness.provider.profile({ grant, nonce: 'n' })).toMatchObject({ ok: false, kind: 'unauthorized' })
+  })
+}
+
+async function grantOf(harness: ProviderHarness): Promise<Grant> {
+  const { request, code } = await begin(harness)
+  return value(await harness.provider.exchange({ code, codeVerifier: request.codeVerifier }))
+}
+
+/** What an ID token says never counts where the API is asked. */
+const unprovenGrant = (grant: Grant): Grant => ({ ...grant, idToken: 'marked.id.token' })
+
+function describeGrants(traits: Traits, makeHarness: () => Promise<ProviderHarness>): void {
   const verbs: readonly [string, (provider: Provider) => Promise<ProviderResult<Grant>>][] = [
     ['exchange', (provider) => provider.exchange({ code: 'marked-code', codeVerifier: 'marked-verifier' })],
-    ['refresh', (provider) => provider.refresh({ refreshToken: 'marked-refresh' })],
+    ['refresh', refreshMarked],
   ]
-  describe.each(verbs)('%s', (_, call) => {
+  const offered = verbs.filter(([verb]) => verb === 'exchange' || traits.refresh === 'rotates')
+  describe.each(offered)('%s', (_, call) => {
     it.each(tokenFaults)('%s', async (_name, fault, kind, code, retryAfterSeconds = null) => {
       const harness = await makeHarness()
       harness.fault(harness.endpoints.token, fault)
@@ -208,10 +307,25 @@ function describeGrants(makeHarness: () => Promise<ProviderHarness>): void {
       })
     })
   })
+}
 
+const refreshMarked = (provider: Provider): Promise<ProviderResult<Grant>> =>
+  provider.refresh({ refreshToken: 'marked-refresh' })
+
+function describeNoRefresh(makeHarness: () => Promise<ProviderHarness>): void {
+  it('has no refresh: the verb says so and asks nobody', async () => {
+    const harness = await makeHarness()
+    expect(await refreshMarked(harness.provider)).toMatchObject({ ok: false, kind: 'grant_dead' })
+    expect(harness.sentTo(harness.endpoints.token)).toEqual([])
+    const grant = await grantOf(harness)
+    expect([grant.refreshToken, grant.idToken]).toEqual([null, null])
+  })
+}
+
+function describeRefresh(makeHarness: () => Promise<ProviderHarness>): void {
   it('a refresh sends the token once and says nothing of one it did not get', async () => {
     const harness = await makeHarness()
-    const { live, dead } = harness.refreshTokens
+    const { live, dead } = refreshTokensOf(harness)
     const answerWithout = answer(200, '{"access_token":"a-new-one","expires_in":3599,"token_type":"Bearer"}')
     harness.fault(harness.endpoints.token, answerWithout)
     const grant = value(await harness.provider.refresh({ refreshToken: live }))
@@ -236,18 +350,30 @@ function describeGrants(makeHarness: () => Promise<ProviderHarness>): void {
       harness.endpoints.token,
       answer(200, '{"access_token":"a","refresh_token":"rotated","expires_in":60}'),
     )
-    expect(value(await harness.provider.refresh({ refreshToken: harness.refreshTokens.live })).refreshToken).toBe(
+    expect(value(await harness.provider.refresh({ refreshToken: refreshTokensOf(harness).live })).refreshToken).toBe(
       'rotated',
     )
   })
 }
 
-function describeRevocation(makeHarness: () => Promise<ProviderHarness>): void {
+function refreshTokensOf({ refreshTokens }: ProviderHarness): { live: string; dead: string } {
+  if (refreshTokens === undefined) throw new Error('the harness gives no refresh tokens')
+  return refreshTokens
+}
+
+function describeRevocation(
+  { method, done, gone }: Traits['revocation'],
+  makeHarness: () => Promise<ProviderHarness>,
+): void {
   it.each<[string, Fault, string | null]>([
-    ['200', answer(200, '{}'), null],
-    ['200 with nothing in it', answer(200, ''), null],
-    ['200 with a page', answer(200, html), null],
-    ['400, already revoked', answer(400, '{"error":"invalid_token"}'), null],
+    [`${done}`, answer(done, '{}'), null],
+    [`${done} with nothing in it`, answer(done, ''), null],
+    [`${done} with a page`, answer(done, html), null],
+    ...gone.map((status): [string, Fault, null] => [
+      `${status}, already revoked`,
+      answer(status, '{"error":"invalid_token"}'),
+      null,
+    ]),
     ['401', answer(401, ''), 'http_401'],
     ['503', answer(503, html), 'http_503'],
     ['429', answer(429, ''), 'http_429'],
@@ -260,7 +386,7 @@ function describeRevocation(makeHarness: () => Promise<ProviderHarness>): void {
     if (code === null) expect(result).toEqual({ ok: true, value: null })
     else expect(result).toMatchObject({ ok: false, code })
     expectNoSecret(result, ['marked', harness.client.clientSecret])
-    expect(harness.sentTo(harness.endpoints.revoke)).toHaveLength(1)
+    expect(harness.sentTo(harness.endpoints.revoke).map((sent) => sent.method)).toEqual([method])
   })
 
   it('TV-07 revoke: a provider that does not end', async () => {

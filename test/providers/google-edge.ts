@@ -2,12 +2,19 @@
 // sent, and misbehaves when told to. No network. It knows nothing of our code but the addresses that code must call.
 import { CompactSign, exportJWK, generateKeyPair, type CryptoKey as JoseKey, type JWK } from 'jose'
 import { toBase64Url, utf8 } from '../../src/crypto/encoding.ts'
-import type { Fault, SentRequest } from './contract.ts'
+import type { Fault, SentRequest, Traits } from './contract.ts'
 
 export const client = {
   clientId: '1234-gatepost.apps.googleusercontent.com',
   clientSecret: 'GOCSPX-marked-client-secret',
   redirectUri: 'https://mail.example.com/auth/google/callback',
+}
+
+export const googleTraits: Traits = {
+  proof: 'id_token',
+  refresh: 'rotates',
+  mail: 'has',
+  revocation: { method: 'POST', done: 200, gone: [400] },
 }
 
 interface Code {

@@ -6,7 +6,7 @@ import { createGoogle } from '../../src/providers/google.ts'
 import type { Grant, Profile, Provider } from '../../src/providers/provider.ts'
 import { createProviders } from '../../src/providers/registry.ts'
 import { authorization, describeProviderContract, type Fault, type ProviderHarness, value } from './contract.ts'
-import { client, GoogleEdge, MemoryKeyCache, newSigningKey } from './google-edge.ts'
+import { client, GoogleEdge, googleTraits, MemoryKeyCache, newSigningKey } from './google-edge.ts'
 
 const now = new Date('2026-11-21T04:00:00Z')
 const mailScopes = ['https://www.googleapis.com/auth/gmail.readonly', 'https://www.googleapis.com/auth/gmail.send']
@@ -77,7 +77,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-describeProviderContract('Google at its HTTP edge', makeHarness)
+describeProviderContract('Google at its HTTP edge', googleTraits, makeHarness)
 
 describe('Google: the authorization URL', () => {
   it('TV-01 asks for offline access with mail only, for consent when told, and hints at an address', async () => {
@@ -121,8 +121,10 @@ describe('Google: the authorization URL', () => {
   it('is offered only where it is configured', async () => {
     const edge = await GoogleEdge.open(now)
     const deps = { fetch: edge.fetch, clock: () => now, keyCache: new MemoryKeyCache() }
-    expect([...createProviders(deps, { google: { client, emulatorUrl: null } }).keys()]).toEqual(['google'])
-    expect(createProviders(deps, { google: null }).size).toBe(0)
+    expect([...createProviders(deps, { google: { client, emulatorUrl: null }, github: null }).keys()]).toEqual([
+      'google',
+    ])
+    expect(createProviders(deps, { google: null, github: null }).size).toBe(0)
   })
 })
 

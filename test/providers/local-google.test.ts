@@ -6,7 +6,7 @@ import type { Grant, Provider } from '../../src/providers/provider.ts'
 import { clientId, google } from '../support/app.ts'
 import { testAddresses } from '../support/database.ts'
 import { describeProviderContract, type Fault, type ProviderHarness, type SentRequest } from './contract.ts'
-import { MemoryKeyCache } from './google-edge.ts'
+import { googleTraits, MemoryKeyCache } from './google-edge.ts'
 
 const origin = testAddresses.GOOGLE_EMULATOR_URL
 const client = {
@@ -131,4 +131,4 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-describeProviderContract('Google over the wire, strict and local', makeHarness)
+describeProviderContract('Google over the wire, strict and local', googleTraits, makeHarness)

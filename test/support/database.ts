@@ -7,7 +7,12 @@ import type { ProxyMode, WireCounts } from './database-proxy.ts'
 
 /** The addresses that only tests know. */
 export const testAddresses = z
-  .object({ TEST_DATABASE_URL: z.string(), TEST_PROXY_URL: z.string(), GOOGLE_EMULATOR_URL: z.string() })
+  .object({
+    TEST_DATABASE_URL: z.string(),
+    TEST_PROXY_URL: z.string(),
+    GOOGLE_EMULATOR_URL: z.string(),
+    GITHUB_EMULATOR_URL: z.string(),
+  })
   .parse({ ...env })
 
 // Kept before any test spies on it.

@@ -1,10 +1,11 @@
 // The world of one test file (plain Node): a fresh clone of the template database, a proxy before it, and a strict local
-// Google of its own, so that no file can see what another does.
+// Google and GitHub of its own, so that no file can see what another does.
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import postgres from 'postgres'
+import { startLocalGithub } from '../../scripts/local-github/server.ts'
 import { projectRoot } from '../../scripts/postgres.ts'
 import { startDatabaseProxy, throughProxy } from './database-proxy.ts'
 
@@ -16,6 +17,7 @@ export interface FileWorld {
   /** HTTP control of the proxy. */
   proxyUrl: string
   googleUrl: string
+  githubUrl: string
 }
 
 /** The client that every local Google of the tests knows. */
@@ -23,6 +25,13 @@ export const googleClient = {
   clientId: 'test-google-client',
   clientSecret: 'test-google-secret',
   redirectUris: ['http://localhost:8787/auth/google/callback'],
+}
+
+/** The OAuth app that every local GitHub of the tests knows. */
+export const githubClient = {
+  clientId: 'test-github-client',
+  clientSecret: 'test-github-secret',
+  redirectUris: ['http://localhost:8787/auth/github/callback'],
 }
 
 interface Closing {
@@ -46,16 +55,21 @@ function isClosing(value: unknown): value is Closing {
 
 /** Makes the world of one test file. It lives until `closeFileWorlds`. */
 export async function openFileWorld(adminUrl: string, template: string): Promise<FileWorld> {
-  const [databaseUrl, google] = await Promise.all([cloneTemplate(adminUrl, template), startGoogle()])
+  const [databaseUrl, google, github] = await Promise.all([
+    cloneTemplate(adminUrl, template),
+    startGoogle(),
+    startLocalGithub({ clients: [githubClient] }),
+  ])
   const proxy = await startDatabaseProxy(databaseUrl)
   registry().closings.push(async () => {
-    await Promise.all([proxy.close(), google.close()])
+    await Promise.all([proxy.close(), google.close(), github.close()])
   })
   return {
     databaseUrl,
     proxiedDatabaseUrl: throughProxy(databaseUrl, proxy),
     proxyUrl: proxy.controlUrl,
     googleUrl: google.url,
+    githubUrl: github.url,
   }
 }
 

@@ -22,7 +22,7 @@ declare module 'vitest' {
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
   await buildAssets()
   const given = process.env.DATABASE_URL
-  const server = given ? undefined : await startPostgres({ ephemeral: true })
+  const server = given ? undefined : await startPostgres({ ephemeral: true, statementStatistics: true })
   const adminUrl = given ?? server?.url('postgres') ?? ''
   const template = `gatepost_test_${randomBytes(4).toString('hex')}`
   const admin = postgres(adminUrl, { max: 1, onnotice: () => {} })

@@ -80,6 +80,16 @@ const packageRules: readonly PackageRule[] = [
     sentence: 'only providers/oauth2.ts imports Arctic, so that leaving it is one file',
   },
   {
+    matches: /^worker-mailer$/,
+    allows: (path) => path === 'src/letters/smtp-message.ts',
+    sentence: 'only letters/smtp-message.ts imports worker-mailer, for its MIME; its connection is not safe to use',
+  },
+  {
+    matches: /^cloudflare:sockets$/,
+    allows: (path) => path === 'src/letters/smtp.ts',
+    sentence: 'only letters/smtp.ts opens sockets',
+  },
+  {
     matches: /^cloudflare:workers$/,
     allows: (path) => path === 'src/index.ts',
     sentence: 'only index.ts imports cloudflare:workers; everybody else is handed what it needs',

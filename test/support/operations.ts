@@ -13,7 +13,7 @@ const operation = z.object({
   summary: z.string(),
   tags: z.array(z.string()),
   parameters: z.array(parameter).default([]),
-  requestBody: z.object({ required: z.boolean() }).optional(),
+  requestBody: z.object({ required: z.boolean(), content: z.record(z.string(), z.unknown()) }).optional(),
   responses: z.record(z.string(), z.unknown()),
   security: z.array(z.record(z.string(), z.array(z.string()))),
 })

@@ -32,6 +32,10 @@ export const userMailAccounts = pgTable(
   (t) => [
     unique('user_mail_accounts_subject_uq').on(t.userId, t.provider, t.providerSubject),
     index('user_mail_accounts_subject_ix').on(t.provider, t.providerSubject),
+    // The few that are not well, for whoever watches them.
+    index('user_mail_accounts_unwell_ix')
+      .on(t.provider, t.status)
+      .where(sql`${t.status} <> 'active' AND ${t.userId} IS NOT NULL`),
     check(
       'user_mail_accounts_status_ck',
       sql`${t.status} IN ('active', 'degraded', 'needs_reauthorization', 'disconnected')`,

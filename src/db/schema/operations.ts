@@ -48,6 +48,8 @@ export const letters = pgTable(
   (t) => [
     check('letters_status_ck', sql`${t.status} IN ('due', 'sent', 'void', 'failed')`),
     index('letters_due_ix').on(t.dueAt).where(sql`${t.status} = 'due'`),
+    index('letters_failed_ix').on(t.letterId).where(sql`${t.status} = 'failed'`),
+    index('letters_created_ix').on(t.createdAt),
   ],
 )
 

@@ -25,6 +25,8 @@ export const users = pgTable(
   },
   (t) => [
     uniqueIndex('users_verified_email_uq').on(t.emailAddress).where(sql`${t.emailVerifiedAt} IS NOT NULL`),
+    // The few that are administrators or disabled: who must stay, and what is counted.
+    index('users_exceptional_ix').on(t.role, t.isActive).where(sql`${t.role} <> 'user' OR NOT ${t.isActive}`),
     check('users_role_ck', sql`${t.role} IN ('user', 'admin')`),
     check('users_email_proof_ck', sql`${t.emailProof} IN ('letter', 'google', 'trusted')`),
     check('users_email_proven_ck', sql`(${t.emailProof} IS NULL) = (${t.emailVerifiedAt} IS NULL)`),

@@ -1,5 +1,6 @@
-// The coarse outer fence of /auth and /oauth, one bucket over all mounts. Permissive by nature (one a location, eventually
-// consistent); what must be exact is counted in PostgreSQL. Where it fails, signing in is closed and reading stays open.
+// The coarse outer fence of /auth, /oauth and the forms of our pages that call the same verbs, one bucket over all mounts.
+// Permissive by nature (one a location, eventually consistent); what must be exact is counted in PostgreSQL. Where it
+// fails, signing in is closed and reading stays open.
 
 import type { MiddlewareHandler } from 'hono'
 import { AppError } from '../../errors.ts'

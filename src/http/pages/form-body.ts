@@ -2,6 +2,7 @@
 
 import { AppError } from '../../errors.ts'
 import type { AppContext } from '../context.ts'
+import { pictureOf, readMultipart } from '../uploads.ts'
 import { readBytes } from '../validate.ts'
 
 const formLimitBytes = 64 * 1_024
@@ -15,4 +16,11 @@ export async function readForm(c: AppContext): Promise<URLSearchParams> {
   // No field of ours has a NUL, and PostgreSQL takes none.
   for (const [name, value] of form) if (`${name}${value}`.includes('\0')) throw new AppError('malformed_request')
   return form
+}
+
+/** The form that carries a picture, in its field `avatar`; one left empty has no bytes. Throws 400, 413, 422. */
+export async function readPictureForm(c: AppContext): Promise<{ action: string | null; picture: Uint8Array }> {
+  const form = await readMultipart(c)
+  const action = form.get('action')
+  return { action: typeof action === 'string' ? action : null, picture: (await pictureOf(form)) ?? new Uint8Array() }
 }

@@ -16,8 +16,8 @@ export async function homePage(c: AppContext): Promise<Response> {
         <div class="hero-words">
           <h1>Your mailbox keys, kept safe and always fresh</h1>
           <p class="lead">
-            {settings.appName} signs people in with Google, keeps the tokens of their mailboxes encrypted and renewed,
-            and hands your backend a valid one whenever it asks.
+            {settings.appName} signs people in with a password, Google or GitHub, keeps the tokens of their mailboxes
+            encrypted and renewed, and hands your backend a valid one whenever it asks.
           </p>
           {me === null ? (
             <SignInButtons providers={offeredProviders(c.env.deps)} />
@@ -68,6 +68,12 @@ export async function homePage(c: AppContext): Promise<Response> {
             <a href="/openapi.json">openapi.json</a>
             <span>OpenAPI 3.1, for your tools.</span>
           </li>
+          {settings.mail?.transport === 'console' ? (
+            <li>
+              <a href="/dev/letters">Letters</a>
+              <span>What would have left by mail. In development only.</span>
+            </li>
+          ) : null}
         </ul>
       </section>
     </>,

@@ -8,6 +8,7 @@ import { AppError } from '../../errors.ts'
 import { listMailAccounts } from '../../mail-accounts/list.ts'
 import { type AppContext, originOf } from '../context.ts'
 import { presentList, readCursor, uuid } from '../routes/shapes.ts'
+import { showAdminPage } from './admin-frame.tsx'
 import { readForm } from './form-body.ts'
 import { KeyForm, KeyProblemsNotice } from './key-form.tsx'
 import {
@@ -18,7 +19,6 @@ import {
   problemsOf,
   readKeyFields,
 } from './key-words.ts'
-import { showPage } from './layout.tsx'
 import { newKeyPage, readKeyMaker } from './new-key-page.tsx'
 import { Badge, Fact, Moment, Notice, Older } from './parts.tsx'
 import { requireClaim } from './signed-in.ts'
@@ -41,9 +41,9 @@ async function showKeys(c: AppContext, form: { fields: KeyFields; problems: KeyP
   const { items, next_cursor } = presentList(rows, keysAPage, (row) => row)
   const now = deps.clock()
   const isRefused = Object.keys(form.problems).length > 0
-  return showPage(
+  return showAdminPage(
     c,
-    { title: 'Service keys', visitor: me, section: 'keys', status: isRefused ? 422 : 200 },
+    { title: 'Service keys', me, path: '/admin/keys', status: isRefused ? 422 : 200 },
     <>
       <KeyProblemsNotice problems={form.problems} />
       <DoneNotice done={c.req.query('done')} />

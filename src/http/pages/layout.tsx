@@ -8,7 +8,7 @@ import type { Me } from '../../auth/sessions.sql.ts'
 import type { AppContext } from '../context.ts'
 import { BrandMark } from './marks.tsx'
 
-export type Section = 'mailboxes' | 'keys' | 'docs'
+export type Section = 'mailboxes' | 'settings' | 'admin' | 'docs'
 
 /** Who the header speaks to: a person, somebody with a cookie that was not looked up, or nobody. */
 export type Visitor = Me | 'somebody' | null
@@ -24,7 +24,8 @@ export interface Frame {
 
 const sections = [
   { id: 'mailboxes', path: '/mailboxes', label: 'Mailboxes', isFor: (visitor: Visitor) => visitor !== null },
-  { id: 'keys', path: '/admin/keys', label: 'Service keys', isFor: isAdmin },
+  { id: 'settings', path: '/settings', label: 'Settings', isFor: (visitor: Visitor) => visitor !== null },
+  { id: 'admin', path: '/admin/users', label: 'Admin', isFor: isAdmin },
   { id: 'docs', path: '/docs', label: 'API docs', isFor: () => true },
 ] as const satisfies readonly { id: Section; path: string; label: string; isFor: (visitor: Visitor) => boolean }[]
 

@@ -36,7 +36,7 @@ export function newKeyPage(
   c.header('Cache-Control', 'no-store')
   return showPage(
     c,
-    { title: 'New service key', visitor: me, section: 'keys' },
+    { title: 'New service key', visitor: me, section: 'admin' },
     <>
       <Notice tone="good" title={`The key “${created.name}” is made`}>
         <p>Copy it now. It is stored as a hash only, so nobody can show it again.</p>

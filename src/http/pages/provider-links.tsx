@@ -3,7 +3,10 @@
 
 import type { Deps } from '../../deps.ts'
 import { homeAfterSignIn } from '../../oauth/return-to.ts'
-import { GoogleMark } from './marks.tsx'
+import { ProviderMark } from './marks.tsx'
+
+/** Where ways to sign in are linked and unlinked. */
+export const linkingPage = '/settings/security'
 
 /** A provider as a page needs it: `google`, and `Google`. */
 export interface OfferedProvider {
@@ -27,6 +30,11 @@ export function signInPath(provider: string, returnTo: string = homeAfterSignIn)
 
 export function connectPath(provider: string): string {
   return `/auth/${provider}/login?purpose=connect&scopes=mail&return_to=/mailboxes`
+}
+
+/** Adds a way to sign in to the signed-in person's account; needs a proof of presence of the last minutes. */
+export function linkPath(provider: string, returnTo: string = linkingPage): string {
+  return `/auth/${provider}/login?purpose=connect&scopes=identity&return_to=${encodePath(returnTo)}`
 }
 
 export function reconnectPath(provider: string, accountId: string): string {
@@ -56,7 +64,7 @@ export const SignInButtons = ({
       {providers.map(({ code, name }) => (
         <li>
           <a class="provider-button" href={signInPath(code, returnTo)}>
-            {code === 'google' ? <GoogleMark /> : null}
+            <ProviderMark code={code} />
             <span>Sign in with {name}</span>
           </a>
         </li>

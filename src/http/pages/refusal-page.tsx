@@ -1,5 +1,5 @@
 // A refusal as a page: what happened, in words, and one way on. A missing session is no page but a way to the sign-in
-// page. It asks the database nothing, since the database may be what is refusing.
+// page, a missing proof of presence the way to `/step-up`. It asks the database nothing, since the database may be what is refusing.
 
 import type { AppError } from '../../errors.ts'
 import { isOwnPage } from '../../oauth/return-to.ts'
@@ -17,6 +17,9 @@ export async function refusalPage(c: AppContext, error: AppError): Promise<Respo
   // At `login` it is the contract's 401, with the way to sign in on it; everywhere else that way itself.
   if (error.status === 401 && !loginPath.test(new URL(c.req.url).pathname)) {
     return c.redirect(`/sign-in?return_to=${encodePath(returnAddress(c))}`, 303)
+  }
+  if (error.code === 'step_up_required' && !callbackPath.test(new URL(c.req.url).pathname)) {
+    return c.redirect(`/step-up?return_to=${encodePath(returnAddress(c))}`, 303)
   }
   const { title, text } = wordsFor(error.code)
   const wayOn = wayOnFrom(c, error)
@@ -82,7 +85,7 @@ function wayOnFrom(c: AppContext, error: AppError): { path: string; label: strin
     case 'unauthorized':
       return { path: `/sign-in?return_to=${encodePath(returnAddress(c))}`, label: 'Sign in' }
     case 'step_up_required':
-      return { path: `/sign-in?return_to=${encodePath(returnAddress(c))}`, label: 'Sign in again' }
+      return { path: `/step-up?return_to=${encodePath(returnAddress(c))}`, label: 'Confirm it is you' }
     case 'not_found':
     case 'forbidden':
       return { path: '/', label: 'Go to the home page' }

@@ -16,7 +16,7 @@ const ownWords: Partial<Record<ErrorCode, Words>> = {
   },
   provider_refused: {
     title: 'The provider did not accept this',
-    text: 'Nothing was changed. Please begin again: each attempt works only once.',
+    text: 'Nothing was changed. Please begin again: each attempt works only once. If it happens again, see whether the provider has a verified primary e-mail address of yours: without one nobody can sign in here.',
   },
   provider_unavailable: {
     title: 'The provider cannot be reached',
@@ -24,7 +24,7 @@ const ownWords: Partial<Record<ErrorCode, Words>> = {
   },
   account_exists: {
     title: 'There is an account with this address',
-    text: 'Sign in the way you did before. After that you can add this way to sign in to your account.',
+    text: 'Nothing was changed. Sign in the way you did before: it leads to your security settings, where you can add this way to sign in.',
   },
   account_disabled: {
     title: 'This account is disabled',
@@ -44,7 +44,7 @@ const ownWords: Partial<Record<ErrorCode, Words>> = {
   },
   step_up_required: {
     title: 'Please confirm it is you',
-    text: 'This needs a sign-in of the last few minutes. Sign in again, then try once more.',
+    text: 'This needs a proof of the last 15 minutes. Confirm it is you, then try once more.',
   },
   conflict: {
     title: 'Something else changed this at the same time',

@@ -21,7 +21,7 @@ export async function revokeKeyPage(c: AppContext): Promise<Response> {
   if (key === undefined || key.id !== id.data.toLowerCase() || key.status === 'revoked') throw new AppError('not_found')
   return showPage(
     c,
-    { title: `Revoke ${key.name}`, visitor: me, section: 'keys', width: 'narrow' },
+    { title: `Revoke ${key.name}`, visitor: me, section: 'admin', width: 'narrow' },
     <form method="post" action="/admin/keys" class="card gate">
       <h1>Revoke this key?</h1>
       <p>

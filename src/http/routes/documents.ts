@@ -9,7 +9,7 @@ import { buildDocument } from '../openapi.ts'
 import { redocPage, swaggerPage } from '../pages/document-viewers.tsx'
 
 /** The version of the contract, not of the code. */
-const contractVersion = '1.0.0'
+export const contractVersion = '1.0.0'
 
 const publicFor5Minutes = { 'Cache-Control': 'public, max-age=300', 'Access-Control-Allow-Origin': '*' }
 

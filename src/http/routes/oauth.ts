@@ -5,17 +5,17 @@ import { AppError } from '../../errors.ts'
 import { type Completed, completeFlow } from '../../oauth/complete.ts'
 import { redeemHandOffCode } from '../../oauth/hand-off.ts'
 import { type StartedFlow, startConnect, startSignIn } from '../../oauth/start.ts'
-import type { LinkedIdentity } from '../../oauth/store-grant.ts'
 import { type AppContext, assertTokensCanBeSealed, originOf } from '../context.ts'
 import { clearFlowCookie, readFlowCookie, sessionCookieClaim, setFlowCookie, setSessionCookie } from '../cookies.ts'
 import { declare, type Input, type Resource } from '../declare.ts'
 import { confirmConnectPage } from '../pages/confirm-connect-page.tsx'
+import { identitySchema, presentIdentity } from './identities.ts'
 import { mailAccountSchema, presentMailAccount } from './mail-accounts.ts'
 import { presentPair, tokenPairSchema } from './sessions.ts'
-import { iso, time, uuid } from './shapes.ts'
+import { uuid } from './shapes.ts'
 import { presentStarted, startedSchema, startQuery } from './started-flow.ts'
 
-const providerParam = z.object({ provider: z.string().max(32).describe('`google`') })
+const providerParam = z.object({ provider: z.string().max(32).describe('`google` or `github`') })
 
 const loginQuery = startQuery.extend({ mail_account_id: uuid.optional().describe('Reconnects that mailbox') })
 
@@ -34,12 +34,6 @@ const callbackQuery = z.object({
   error: z.string().regex(callbackForms.error).optional().describe('Why there is no code (RFC 6749 §4.1.2.1)'),
   iss: z.string().regex(callbackForms.iss).optional().describe('The issuer (RFC 9207)'),
 })
-
-const identitySchema = z.object({ id: uuid, provider: z.string(), email: z.string().nullable(), created_at: time })
-
-function presentIdentity(identity: LinkedIdentity): z.output<typeof identitySchema> {
-  return { id: identity.id, provider: identity.provider, email: identity.email, created_at: iso(identity.createdAt) }
-}
 
 type StartInput = Input<typeof providerParam, typeof startQuery, z.ZodType>
 
