@@ -1,4 +1,4 @@
-CREATE INDEX "user_mail_accounts_unwell_ix" ON "user_mail_accounts" USING btree ("provider_cd","status_cd") WHERE "user_mail_accounts"."status_cd" <> 'active' AND "user_mail_accounts"."user_id" IS NOT NULL;--> statement-breakpoint
+CREATE INDEX "user_mail_accounts_unwell_ix" ON "user_mail_accounts" USING btree ("status_cd","user_mail_account_id","provider_cd") WHERE "user_mail_accounts"."status_cd" <> 'active' AND "user_mail_accounts"."user_id" IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "letters_failed_ix" ON "letters" USING btree ("letter_id") WHERE "letters"."status_cd" = 'failed';--> statement-breakpoint
 CREATE INDEX "letters_created_ix" ON "letters" USING btree ("created_at_utc");--> statement-breakpoint
 CREATE INDEX "users_exceptional_ix" ON "users" USING btree ("role_cd","is_active_flg") WHERE "users"."role_cd" <> 'user' OR NOT "users"."is_active_flg";

@@ -69,14 +69,6 @@ export const purges = [
   purge('refresh-tokens', 'refresh_tokens', 'token_hash_txt', sql`expires_at_utc < now() - interval '1 day'`),
   purge('sessions', 'sessions', 'session_id', sql`last_seen_at_utc < now() - interval '31 days'`),
   purge('audit-logs', 'audit_logs', 'audit_log_id', sql`created_at_utc < now() - interval '400 days'`),
-  // Windows are a day at most; a count nobody added to for a day begins anew.
-  purge('counters', 'counters', 'counter_id', sql`window_started_at_utc < now() - interval '2 days'`),
-  purge(
-    'login-attempts',
-    'login_attempts',
-    'login_attempt_id',
-    sql`modified_at_utc < now() - interval '2 days' AND (locked_until_utc IS NULL OR locked_until_utc < now())`,
-  ),
   // A cause stays told for as long as it could come up again: a request's code lives a day, a mailbox's dying token and
   // its letter's version or date never return, and a queue or a consumer repeats itself within hours.
   purge('letters', 'letters', 'letter_id', sql`status_cd <> 'due' AND created_at_utc < now() - interval '90 days'`),

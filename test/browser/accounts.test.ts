@@ -97,10 +97,10 @@ describe.skipIf(executablePath === null)('an account in a browser', () => {
     expect(path()).toBe('/verify-email')
 
     await followLetter('Confirm your address')
-    await page.getByLabel('The password you chose').fill('not the one I chose')
+    await page.getByRole('textbox', { name: 'The password you chose' }).fill('not the one I chose')
     await button('Open my account').click()
     expect(await alert()).toContain('Wrong password')
-    await page.getByLabel('The password you chose').fill(password)
+    await page.getByRole('textbox', { name: 'The password you chose' }).fill(password)
     await button('Open my account').click()
     expect(path()).toBe('/mailboxes')
     expect(await page.getByRole('banner').innerText()).toContain('eva@example.com')
@@ -113,7 +113,7 @@ describe.skipIf(executablePath === null)('an account in a browser', () => {
     // It was used: the viewer says what the letter said, and the link leads to a refusal.
     const link = await page.getByRole('link', { name: 'Open the letter’s link' }).getAttribute('href')
     await page.goto(link ?? '')
-    await page.getByLabel('The password you chose').fill(password)
+    await page.getByRole('textbox', { name: 'The password you chose' }).fill(password)
     await button('Open my account').click()
     expect(await alert()).toContain('Invalid code')
   })
@@ -295,7 +295,7 @@ describe.skipIf(executablePath === null)('an account in a browser', () => {
     await page.getByRole('button', { name: /^Disable/ }).click()
     expect(await page.getByRole('main').innerText()).toContain('Disabled')
     await open('/admin/audit')
-    expect(await page.getByRole('main').innerText()).toContain('user.disabled')
+    expect(await page.getByRole('main').innerText()).toContain('User: disabled')
     const [user] = await sql`select user_id as id from users where email_address_txt = 'max@example.com'`
     const pages = [
       '/admin/users',
@@ -329,7 +329,7 @@ describe.skipIf(executablePath === null)('an account in a browser', () => {
       await visitor.getByRole('button', { name: 'Create an account' }).click()
       await visitor.getByText('Look into your mail').waitFor()
       await followLetter('Confirm your address')
-      await page.getByLabel('The password you chose').fill(password)
+      await page.getByRole('textbox', { name: 'The password you chose' }).fill(password)
       await button('Open my account').click()
       await visitor.getByRole('button', { name: 'Sign in', exact: true }).click()
       await visitor.locator('#me').getByText('fay@example.com').first().waitFor()

@@ -276,7 +276,7 @@ describe('whose account it is', () => {
     expect(await rows()).toEqual({ ...noRows, users: 1 })
     expect(await count('users', 'user_id = $1 AND full_name_txt IS NULL', [owner])).toBe(1)
     const text = await (await call('/sign-in?error=account_exists')).text()
-    expect(text).toContain('Sign in the way you did before')
+    expect(text).toContain('the way you did before')
     expect(text).toContain('href="/auth/google/login?return_to=/settings/security"')
   })
 

@@ -34,7 +34,7 @@ export const userMailAccounts = pgTable(
     index('user_mail_accounts_subject_ix').on(t.provider, t.providerSubject),
     // The few that are not well, for whoever watches them.
     index('user_mail_accounts_unwell_ix')
-      .on(t.provider, t.status)
+      .on(t.status, t.userMailAccountId, t.provider)
       .where(sql`${t.status} <> 'active' AND ${t.userId} IS NOT NULL`),
     check(
       'user_mail_accounts_status_ck',

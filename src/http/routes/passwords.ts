@@ -3,7 +3,7 @@
 import * as z from 'zod'
 import { changePassword } from '../../auth/change-password.ts'
 import { issueTokenPair, newTokenSession } from '../../auth/sessions.ts'
-import { signIn } from '../../auth/sign-in.ts'
+import { type Credentials, signIn } from '../../auth/sign-in.ts'
 import { stepUp } from '../../auth/step-up.ts'
 import { originOf } from '../context.ts'
 import { claimed, declare, type Resource } from '../declare.ts'
@@ -14,10 +14,18 @@ import { presentPair, tokenPairSchema } from './sessions.ts'
 const password = z.string()
 const newPassword = z.string().describe('8 to 128 characters, none of the most common passwords')
 
-const credentials = z.union([
-  z.strictObject({ email: z.string(), password }),
-  z.strictObject({ username: z.string().describe('Or an e-mail address'), password }),
-])
+const credentials = z
+  .strictObject({
+    email: z.string().optional(),
+    username: z.string().optional().describe('Instead of `email`; an address is taken here, too'),
+    password,
+  })
+  .transform(({ email, username, password }, context): Credentials => {
+    if (email !== undefined && username === undefined) return { email, password }
+    if (username !== undefined && email === undefined) return { username, password }
+    context.addIssue({ code: 'custom', path: ['email'], message: 'or username must be given, one of them' })
+    return z.NEVER
+  })
 
 /** RFC 6749 §4.3.2, as OAuth2 libraries send it; there is one client, so what names it is not read. */
 const passwordForm = z
@@ -29,7 +37,7 @@ const passwordForm = z
     client_id: z.string().optional(),
     client_secret: z.string().optional(),
   })
-  .transform((form) => ({ username: form.username, password: form.password }))
+  .transform((form): Credentials => ({ username: form.username, password: form.password }))
 
 export function declarePasswords(auth: Resource): void {
   declare(

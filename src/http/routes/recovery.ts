@@ -10,10 +10,21 @@ import { linkToken } from './registration.ts'
 const address = z.string().min(1).max(254)
 const newPassword = z.string().min(1).max(1_024).describe('8 to 128 characters, none of the common ones')
 
-const resetBody = z.union([
-  z.strictObject({ token: linkToken, new_password: newPassword }),
-  z.strictObject({ email: address, otp: z.string().min(1).max(100), new_password: newPassword }),
-])
+const resetBody = z
+  .strictObject({
+    token: linkToken.optional(),
+    email: address.optional(),
+    otp: z.string().min(1).max(100).optional(),
+    new_password: newPassword,
+  })
+  .refine(({ token, email, otp }) => (token === undefined) === (email !== undefined && otp !== undefined), {
+    path: ['token'],
+    message: 'is taken alone, or email and otp are',
+  })
+  .refine(({ token, email, otp }) => token === undefined || (email === undefined && otp === undefined), {
+    path: ['token'],
+    message: 'is not taken together with email or otp',
+  })
 
 export function declareRecovery(auth: Resource): void {
   declare(
@@ -60,8 +71,9 @@ export function declareRecovery(auth: Resource): void {
       errors: ['invalid_code', 'password_too_common'],
     },
     async (c, { body }) => {
-      const { new_password, ...proof } = body
-      const { messages } = await resetPassword(c.env.deps, { ...proof, newPassword: new_password }, originOf(c))
+      const { token, email = '', otp = '', new_password: newPassword } = body
+      const proof = token === undefined ? { email, otp } : { token }
+      const { messages } = await resetPassword(c.env.deps, { ...proof, newPassword }, originOf(c))
       await sendMessages(c, messages)
       return c.json({ status: 'password_changed' })
     },
