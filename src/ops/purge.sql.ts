@@ -115,9 +115,8 @@ export const voidOldLetters = statement<Limit, Purged>(
 )
 
 /**
- * Mailboxes that outlived their user, and with them whatever secret they still hold: an envelope is bound to its user's
- * id, so without that nobody can open it, not even to revoke it. Whatever deletes a user therefore moves the envelopes
- * to `erasures` in its own statement; a row deleted by hand leaves the grant to expire at the provider.
+ * Mailboxes that outlived their user. They hold no secret: whatever deletes a user moves the envelopes to `erasures`,
+ * and where it did not, a trigger does (migration 0006).
  */
 export const purgeOrphanedMailboxes = purge(
   'orphaned-mailboxes',

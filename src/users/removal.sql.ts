@@ -27,7 +27,7 @@ const isSelf = sql`actor.user_id = coalesce(${param('targetId', 'uuid')}, actor.
  * them again, not even to revoke; their rows are held first, since a refresh may just have replaced one. Sessions,
  * tokens, identities, tries and keys go with the user's row. Mailboxes are left emptied, ownerless and hidden for purge;
  * grants that wait under a code become due for it at once. A mailbox that is being connected at this moment is not in
- * the statement's snapshot: the constraint on ownerless mailboxes then stops it (23514), and it is to run again.
+ * the statement's snapshot: the trigger on ownerless mailboxes lets go of it the same way.
  */
 export const removeUser = statement<
   CallerParams & OriginParams & { targetId: string | null; letterId: string },

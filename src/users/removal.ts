@@ -4,7 +4,7 @@
 import { uuidV7 } from '../crypto/random.ts'
 import type { RequestOrigin } from '../db/audit.ts'
 import { type CallerClaim, callerParams } from '../db/caller.ts'
-import { type Db, isConflict, sqlState } from '../db/client.ts'
+import { type Db, isConflict } from '../db/client.ts'
 import { AppError } from '../errors.ts'
 import type { DeliverMessage } from '../messages.ts'
 import { type RemovalRow, removeUser } from './removal.sql.ts'
@@ -54,8 +54,7 @@ async function remove(
     try {
       return judged(await deps.db.first(removeUser, { ...callerParams(claim), ...origin, targetId, letterId }))
     } catch (thrown) {
-      // 23514: a mailbox came that this statement did not see, and would have been left with its secrets.
-      if (!isConflict(thrown) && sqlState(thrown) !== '23514') throw thrown
+      if (!isConflict(thrown)) throw thrown
     }
   }
   throw new AppError('conflict')

@@ -10,8 +10,8 @@ export const userMailAccounts = pgTable(
   {
     userMailAccountId: uuid('user_mail_account_id').primaryKey().default(uuidV7),
     /**
-     * Null once its user was deleted: hidden, and purged. Whatever deletes a user moves the envelopes to `erasures` first:
-     * they are bound to the user's id, and without it nobody can open them, not even to revoke the grant.
+     * Null once its user was deleted: hidden, and purged. Its envelopes are bound to the user's id, so they move to
+     * `erasures` first: by the statement that deletes the user, else by a trigger (migration 0006).
      */
     userId: uuid('user_id').references(() => users.userId, { onDelete: 'set null' }),
     emailAddress: text('email_address_txt').notNull(),
