@@ -10,20 +10,26 @@ import * as z from 'zod'
 import { buildAssets } from '../scripts/assets.ts'
 import { projectRoot } from '../scripts/postgres.ts'
 
-export const controlNames = ['empty', 'kv', 'query', 'insert', 'fetch'] as const
+export const controlNames = ['empty', 'hash', 'kv', 'query', 'insert', 'fetch'] as const
 export type ControlName = (typeof controlNames)[number]
 
-export interface Built {
+export interface BuiltWorker {
   readonly bundle: string
   /** Compiled modules that the bundle imports, by the name it calls them. */
   readonly compiled: readonly (readonly [name: string, bytes: Buffer])[]
-  /** The bundle and its compiled modules. */
+}
+
+export interface Built {
+  readonly candidate: BuiltWorker
+  /** Of the Worker as it is uploaded: the bundle and its compiled modules. */
   readonly bundleBytes: number
   readonly gzipBytes: number
-  /** Bytes in the bundle by package (or room of ours), largest first. */
+  /** Bytes by package (or room of ours), largest first; a compiled module stands by its own name. */
   readonly parts: readonly (readonly [name: string, bytes: number])[]
-  readonly controls: Readonly<Record<ControlName, string>>
+  readonly controls: Readonly<Record<ControlName, BuiltWorker>>
   readonly entry: string
+  /** The folder of the static files. */
+  readonly assets: string
   readonly compatibility: { readonly date: string; readonly flags: readonly string[] }
 }
 
@@ -33,29 +39,38 @@ const metafile = z.object({
 
 /** Builds everything into `folder`. */
 export async function buildAll(folder: string): Promise<Built> {
-  if (!existsSync(join(projectRoot, 'public', 'assets'))) await buildAssets()
+  const assets = join(projectRoot, 'public')
+  if (!existsSync(join(assets, 'assets', 'common-passwords.txt'))) await buildAssets()
   const settings = await readFile(join(projectRoot, 'wrangler.toml'), 'utf8')
   const date = /^compatibility_date = "(.+)"/m.exec(settings)?.[1] ?? ''
   const flags = [...(/^compatibility_flags = \[(.*)\]/m.exec(settings)?.[1] ?? '').matchAll(/"([^"]+)"/g)].map(
     (match) => match[1] ?? '',
   )
-  const candidate = join(folder, 'candidate')
-  await dryRun(['--outdir', candidate, '--metafile'])
-  const bundle = await readFile(join(candidate, 'index.js'), 'utf8')
-  const names = (await readdir(candidate)).filter((name) => name.endsWith('.wasm'))
-  const compiled = await Promise.all(names.map(async (name) => [name, await readFile(join(candidate, name))] as const))
-  const uploaded = [Buffer.from(bundle), ...compiled.map(([, bytes]) => bytes)]
+  const own = join(folder, 'candidate')
+  await dryRun(['--outdir', own, '--metafile'])
+  const candidate = await readBuilt(own, 'index.js')
+  const uploaded = [Buffer.from(candidate.bundle), ...candidate.compiled.map(([, bytes]) => bytes)]
   const total = (sizeOf: (bytes: Buffer) => number): number => uploaded.reduce((sum, bytes) => sum + sizeOf(bytes), 0)
   const controls = await Promise.all(controlNames.map((name) => buildControl(folder, name, date, flags)))
+  const meta = metafile.parse(JSON.parse(await readFile(join(own, 'bundle-meta.json'), 'utf8')))
   return {
-    bundle,
-    compiled,
+    candidate,
     bundleBytes: total((bytes) => bytes.length),
     gzipBytes: total((bytes) => gzipSync(bytes).length),
-    parts: partsOf(metafile.parse(JSON.parse(await readFile(join(candidate, 'bundle-meta.json'), 'utf8')))),
-    controls: Object.fromEntries(controls) as Record<ControlName, string>,
+    parts: partsOf(meta, candidate),
+    controls: Object.fromEntries(controls) as Record<ControlName, BuiltWorker>,
     entry: stripTypeScriptTypes(await readFile(join(import.meta.dirname, 'workers', 'entry.ts'), 'utf8')),
+    assets,
     compatibility: { date, flags },
+  }
+}
+
+/** What the dry run left: the bundle, and beside it what it imports as compiled modules. */
+async function readBuilt(folder: string, main: string): Promise<BuiltWorker> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.wasm'))
+  return {
+    bundle: await readFile(join(folder, main), 'utf8'),
+    compiled: await Promise.all(names.map(async (name) => [name, await readFile(join(folder, name))] as const)),
   }
 }
 
@@ -64,7 +79,7 @@ async function buildControl(
   name: ControlName,
   date: string,
   flags: readonly string[],
-): Promise<[ControlName, string]> {
+): Promise<[ControlName, BuiltWorker]> {
   const own = join(folder, `control-${name}`)
   await mkdir(own, { recursive: true })
   const config = join(own, 'wrangler.json')
@@ -78,7 +93,7 @@ async function buildControl(
     }),
   )
   await dryRun(['--config', config, '--outdir', own])
-  return [name, await readFile(join(own, `control-${name}.js`), 'utf8')]
+  return [name, await readBuilt(own, `control-${name}.js`)]
 }
 
 async function dryRun(options: readonly string[]): Promise<void> {
@@ -89,8 +104,9 @@ async function dryRun(options: readonly string[]): Promise<void> {
   })
 }
 
-function partsOf(meta: z.infer<typeof metafile>): [string, number][] {
-  const sums = new Map<string, number>()
+function partsOf(meta: z.infer<typeof metafile>, { compiled }: BuiltWorker): [string, number][] {
+  // wrangler puts the hash of its content before a compiled module's name.
+  const sums = new Map(compiled.map(([name, bytes]) => [name.replace(/^[0-9a-f]{40}-/, ''), bytes.length]))
   for (const output of Object.values(meta.outputs)) {
     for (const [path, { bytesInOutput }] of Object.entries(output.inputs)) {
       const name =

@@ -11,6 +11,8 @@ export interface WorkerdSetup {
   /** Modules by name, the entry first; bytes are a compiled one. */
   readonly modules: readonly (readonly [name: string, source: string | Uint8Array])[]
   readonly compatibility: { readonly date: string; readonly flags: readonly string[] }
+  /** The folder of the static files behind `ASSETS`. */
+  readonly assets: string
   readonly kvPort: number
   readonly databasePort: number
   readonly settings: Readonly<Record<string, string>>
@@ -113,6 +115,7 @@ function configuration(setup: WorkerdSetup): string {
 const config :Workerd.Config = (
   services = [
     (name = "main", worker = .main),
+    (name = "assets", disk = (path = ${text(setup.assets)}, writable = false)),
     (name = "kv", external = (address = "127.0.0.1:${setup.kvPort}", http = ())),
     (name = "internet", network = (allow = ["local", "private", "public"])),
   ],
@@ -123,6 +126,7 @@ const main :Workerd.Worker = (
   modules = [${modules.join(', ')}],
   bindings = [
     (name = "HYPERDRIVE", json = ${text(hyperdrive)}),
+    (name = "ASSETS", service = "assets"),
     (name = "OAUTH_STATE", kvNamespace = "kv"),
     (name = "CACHE", kvNamespace = "kv"),
     ${settings.join(',\n    ')}

@@ -68,18 +68,16 @@ export async function openWorld(say: (line: string) => void): Promise<World> {
     sql,
     services,
     async start(what, way = 'direct') {
+      const worker = what === 'candidate' ? built.candidate : built.controls[what]
+      const compiled = (folder: string) => worker.compiled.map(([name, bytes]) => [`${folder}${name}`, bytes] as const)
       const modules =
         what === 'candidate'
-          ? ([
-              ['bench/workers/entry.ts', built.entry],
-              ['src/index.ts', built.bundle],
-              ...built.compiled.map(([name, bytes]) => [`src/${name}`, bytes] as const),
-            ] as const)
-          : ([['control.js', built.controls[what]]] as const)
+          ? ([['bench/workers/entry.ts', built.entry], ['src/index.ts', worker.bundle], ...compiled('src/')] as const)
+          : ([['control.js', worker.bundle], ...compiled('')] as const)
       const databasePort = way === 'direct' ? services.poolPort : services.countedPoolPort
-      const { compatibility } = built
+      const { compatibility, assets } = built
       const { kvPort } = services
-      const started = await startWorkerd({ folder, modules, compatibility, kvPort, databasePort, settings })
+      const started = await startWorkerd({ folder, modules, compatibility, assets, kvPort, databasePort, settings })
       running.add(started)
       return {
         ...started,

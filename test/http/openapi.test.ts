@@ -18,6 +18,7 @@ import {
   type TokenPair,
   vend,
 } from '../support/app.ts'
+import { letterFor } from '../support/letters.ts'
 import { callWith, type Operation, otherMount, readOperations, someId } from '../support/operations.ts'
 import { png } from '../support/pictures.ts'
 
@@ -213,6 +214,38 @@ describe('real answers', () => {
         200,
       ],
       ['logIn', () => call('/auth/login', { json: { username: 'nobody', password: 'wrong' } }), 401],
+      [
+        'register',
+        () => call('/auth/register', { json: { email: 'new@example.com', password: 'correct horse battery' } }),
+        201,
+      ],
+      ['register', () => call('/auth/register', { json: { email: 'x', password: 'correct horse battery' } }), 422],
+      ['resendVerification', () => call('/auth/resend-verification', { json: { email: 'new@example.com' } }), 202],
+      [
+        'verifyEmail',
+        async () => {
+          const { linkToken } = await letterFor('new@example.com', 'registration')
+          return call('/auth/verify-email', { json: { token: linkToken, password: 'correct horse battery' } })
+        },
+        200,
+      ],
+      ['verifyEmail', () => call('/auth/verify-email', { json: { token: 'x', password: 'correct horse' } }), 400],
+      ['requestEmailChange', () => call('/auth/me/email', { bearer, json: { new_email: 'other@example.com' } }), 202],
+      ['forgotPassword', () => call('/auth/forgot-password', { json: { email: 'new@example.com' } }), 202],
+      [
+        'resetPassword',
+        async () => {
+          const { digits } = await letterFor('new@example.com', 'password_reset')
+          const body = { email: 'new@example.com', otp: digits, new_password: 'another good one' }
+          return call('/auth/reset-password', { json: body })
+        },
+        200,
+      ],
+      [
+        'resetPassword',
+        () => call('/auth/reset-password', { json: { token: 'x', new_password: 'one more good' } }),
+        400,
+      ],
       ['putAvatar', () => call('/auth/me/avatar', { method: 'PUT', bearer, body: png() }), 200],
       ['putAvatar', () => call('/auth/me/avatar', { method: 'PUT', bearer, body: 'x' }), 422],
       ['readAvatar', () => call(`/avatars/${someId}`), 404],
