@@ -15,13 +15,13 @@ const get = (path: string, bearer?: string): string =>
   httpRequest({ path, headers: bearer === undefined ? {} : { Authorization: `Bearer ${bearer}` } })
 
 /** Takes one after the other, from the beginning again at the end. */
-function inTurn(requests: readonly string[], expect: number): Shooter {
+export function inTurn(requests: readonly string[], expect: number): Shooter {
   let at = 0
   return () => ({ request: requests[at++ % requests.length] ?? '', expect })
 }
 
 /** Takes each once. */
-function onceEach(shots: readonly Shot[]): Shooter {
+export function onceEach(shots: readonly Shot[]): Shooter {
   let at = 0
   return () => shots[at++] ?? null
 }

@@ -1,4 +1,4 @@
-// Stored accounts as production has them: a user, an identity, a mailbox and its tokens in real envelopes each (keys are
+// Stored accounts as production has them: a user with a password, an identity, a mailbox and its tokens in real envelopes each (keys are
 // derived a row, so every row is sealed for itself), and for the first of them a session to call with.
 import type postgres from 'postgres'
 import { sha256 } from '../src/crypto/hash.ts'
@@ -6,6 +6,7 @@ import { parseSigningKeys, signAccessToken } from '../src/crypto/jwt.ts'
 import { randomToken, uuidV7 } from '../src/crypto/random.ts'
 import { type KeyRing, parseKeyRing } from '../src/crypto/seal.ts'
 import { sealTokens } from '../src/mail-accounts/vault.ts'
+import { benchPasswordHash } from './password.ts'
 import { fakeAccessToken, fakeRefreshToken, mailScopes } from './provider.ts'
 import { appUrl, clientId, type World } from './world.ts'
 
@@ -61,8 +62,8 @@ async function insertBatch(sql: postgres.Sql, ring: KeyRing, batch: readonly Per
   const accounts = batch.map(({ accountId }) => accountId)
   const emails = batch.map(({ email }) => email)
   const subjects = batch.map(({ subject }) => subject)
-  await sql`INSERT INTO users (user_id, email_address_txt, full_name_txt, email_verified_at_utc, email_proof_cd)
-    SELECT id, email, 'Person of the bench', now(), 'google' FROM unnest(${users}::uuid[], ${emails}::text[]) AS t(id, email)`
+  await sql`INSERT INTO users (user_id, email_address_txt, full_name_txt, password_hash_txt, email_verified_at_utc, email_proof_cd)
+    SELECT id, email, 'Person of the bench', ${benchPasswordHash}, now(), 'google' FROM unnest(${users}::uuid[], ${emails}::text[]) AS t(id, email)`
   await sql`INSERT INTO user_identities (user_id, provider_cd, provider_subject_txt, email_address_txt)
     SELECT id, 'google', subject, email FROM unnest(${users}::uuid[], ${subjects}::text[], ${emails}::text[]) AS t(id, subject, email)`
   await sql`INSERT INTO user_mail_accounts (user_mail_account_id, user_id, email_address_txt, provider_cd, provider_subject_txt, granted_scopes_txt)
@@ -112,4 +113,9 @@ export async function expireTokens(sql: postgres.Sql, people: readonly Person[])
   await sql`UPDATE oauth_tokens SET expires_at_utc = now() - interval '1 minute', last_refreshed_at_utc = now() - interval '1 hour',
       lease_id = NULL, lease_until_utc = NULL, failure_cnt = 0
     WHERE user_mail_account_id = ANY(${people.map(({ accountId }) => accountId)}::uuid[])`
+}
+
+/** Says of all letters that they were sent: what a cron tick finds to do is then what its measurement made due. */
+export async function settleLetters(sql: postgres.Sql): Promise<void> {
+  await sql`UPDATE letters SET status_cd = 'sent', sent_at_utc = now() WHERE status_cd = 'due'`
 }

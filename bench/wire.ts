@@ -3,6 +3,16 @@
 import { load, type Shooter } from './load.ts'
 import { type Measured, measure } from './measure.ts'
 import {
+  forgotShooter,
+  passwordLoginShooter,
+  registerShooter,
+  resetShooter,
+  stepUpShooter,
+  unknownNameShooter,
+  wrongPasswordShooter,
+  wrongTries,
+} from './password-paths.ts'
+import {
   type Callers,
   callbackShooter,
   connectStartShooter,
@@ -51,6 +61,13 @@ export async function measureWire(world: World, callers: Callers, seconds: numbe
     ['session refresh', () => sessionRefreshShooter(callers)],
     ['vend, fresh', () => vendFreshShooter(callers)],
     ['vend, expired', () => vendExpiredShooter(world, callers, requests)],
+    ['password login', () => passwordLoginShooter(callers)],
+    ['login refused', () => wrongPasswordShooter(wrongTries(callers))],
+    ['login refused (unknown name)', unknownNameShooter],
+    ['step-up', () => stepUpShooter(callers)],
+    ['register', registerShooter],
+    ['forgot password', () => forgotShooter(callers)],
+    ['reset by digits', () => resetShooter(world, port, callers)],
   ]
   const counted: Counted[] = []
   for (const [name, shooter] of operations) counted.push(await count(world, port, name, await shooter()))
