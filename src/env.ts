@@ -183,12 +183,6 @@ const settingsSchema = z
         'is missing: give both or neither',
       )
     }
-    if (s.MAIL_TRANSPORT === 'resend' && s.RESEND_API_KEY === null)
-      report('RESEND_API_KEY', 'is missing: MAIL_TRANSPORT=resend needs it')
-    if (s.MAIL_TRANSPORT === 'smtp' && s.SMTP_URL === null)
-      report('SMTP_URL', 'is missing: MAIL_TRANSPORT=smtp needs it')
-    if ((s.MAIL_TRANSPORT === 'resend' || s.MAIL_TRANSPORT === 'smtp') && s.MAIL_FROM === null)
-      report('MAIL_FROM', 'is missing: letters need a sender')
     const app = origin(s.APP_URL)
     if (app === null || isLoopback(app)) return
     // Development doors: open only where the product itself is on this machine (DESIGN 6.11).
@@ -228,6 +222,7 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): ParsedSet
     }
     return { settings: null, problems }
   }
+  problems.push(...mailProblems(parsed.data))
   return { settings: shape(parsed.data, areKeysWell ? keys : null), problems }
 }
 
@@ -269,15 +264,31 @@ function shape(s: z.output<typeof settingsSchema>, tokenEncryptionKeys: string |
   }
 }
 
+/** What a transport lacks. Not one of the core settings: everything else works, and letters wait. */
+function mailProblems(s: z.output<typeof settingsSchema>): SettingProblem[] {
+  const { MAIL_TRANSPORT: transport, RESEND_API_KEY: key, RESEND_EMULATOR_URL: emulator } = s
+  const missing = [
+    transport === 'resend' && key === null && emulator === null ? ['RESEND_API_KEY'] : [],
+    transport === 'smtp' && s.SMTP_URL === null ? ['SMTP_URL'] : [],
+    (transport === 'resend' || transport === 'smtp') && senderOf(s) === null ? ['MAIL_FROM'] : [],
+  ].flat()
+  return missing.map((setting) => ({ setting, problem: `is missing: letters wait until ${transport} has it` }))
+}
+
+/** On this machine any sender will do. */
+function senderOf(s: z.output<typeof settingsSchema>): string | null {
+  return s.MAIL_FROM ?? (isLoopback(new URL(s.APP_URL)) ? 'no-reply@example.com' : null)
+}
+
 function mailSettings(s: z.output<typeof settingsSchema>): MailSettings | null {
-  const from = s.MAIL_FROM ?? 'no-reply@localhost'
+  const from = senderOf(s)
+  if (from === null || mailProblems(s).length > 0) return null
   if (s.MAIL_TRANSPORT === 'console') return { transport: 'console', from }
   if (s.MAIL_TRANSPORT === 'smtp' && s.SMTP_URL !== null) return { transport: 'smtp', from, url: s.SMTP_URL }
-  if (s.MAIL_TRANSPORT === 'resend' && s.RESEND_API_KEY !== null) {
-    const emulatorUrl = s.RESEND_EMULATOR_URL === null ? null : new URL(s.RESEND_EMULATOR_URL).origin
-    return { transport: 'resend', from, apiKey: s.RESEND_API_KEY, emulatorUrl }
-  }
-  return null
+  if (s.MAIL_TRANSPORT !== 'resend') return null
+  const emulatorUrl = s.RESEND_EMULATOR_URL === null ? null : new URL(s.RESEND_EMULATOR_URL).origin
+  // An emulator asks for no key of ours.
+  return { transport: 'resend', from, apiKey: s.RESEND_API_KEY ?? 're_local', emulatorUrl }
 }
 
 /**

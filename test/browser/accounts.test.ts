@@ -1,7 +1,6 @@
 // A person with a password, from registering to leaving, over the whole product: real Chromium without JavaScript, real
 // Worker, letters read where development shows them. And the example front end, which does the same by the API.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
@@ -9,10 +8,10 @@ import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { projectRoot } from '../../scripts/postgres.ts'
 import { cloneTemplate } from '../support/file-world.ts'
+import { auditPages } from './audit-pages.ts'
 import { chromiumArgs, type DevStack, demoPerson, findChromium, freePort, startDevStack } from './dev-stack.ts'
 
 const executablePath = findChromium()
-const audit = readFileSync(join(import.meta.dirname, 'page-audit.js'), 'utf8')
 const picture = {
   name: 'me.png',
   mimeType: 'image/png',
@@ -251,28 +250,8 @@ describe.skipIf(executablePath === null)('an account in a browser', () => {
       '/settings/delete',
       '/dev/letters',
     ]
-    expect(await problemsOf(pages)).toEqual([])
+    expect(await auditPages(page, stack.url, pages)).toEqual([])
   })
-
-  async function problemsOf(pages: readonly string[]): Promise<string[]> {
-    const found: string[] = []
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-      for (const [width, height] of [
-        [1280, 800],
-        [320, 640],
-      ] as const) {
-        await page.setViewportSize({ width, height })
-        for (const address of pages) {
-          await open(address)
-          const problems = await page.evaluate<string[]>(audit)
-          found.push(...problems.map((problem) => `${address} ${width} ${colorScheme}: ${problem}`))
-        }
-      }
-    }
-    await page.setViewportSize({ width: 1280, height: 800 })
-    return found
-  }
 
   it('leaves: the account is gone, and its password opens nothing', async () => {
     await open('/settings/security')
@@ -304,7 +283,7 @@ describe.skipIf(executablePath === null)('an account in a browser', () => {
       '/admin/audit',
       '/admin/mailboxes',
     ]
-    expect(await problemsOf(pages)).toEqual([])
+    expect(await auditPages(page, stack.url, pages)).toEqual([])
   })
 
   it('the example front end signs a person in with Google and with a password, and out again', async () => {

@@ -1,19 +1,16 @@
 // A person with a browser, from signing in to signing out, over the whole product: real Chromium, real Worker, strict
 // local Google. JavaScript is off wherever our own pages are, since they have to work without.
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { cloneTemplate } from '../support/file-world.ts'
+import { auditPages, pageAudit } from './audit-pages.ts'
 import { chromiumArgs, type DevStack, demoPerson, findChromium, startDevStack } from './dev-stack.ts'
 
 const executablePath = findChromium()
 if (executablePath === null) {
   console.log('No Chromium: browser tests are skipped. Install one (apt-get install chromium), or set CHROMIUM_PATH.')
 }
-
-const audit = readFileSync(join(import.meta.dirname, 'page-audit.js'), 'utf8')
 
 describe.skipIf(executablePath === null)('in a browser', () => {
   let browser: Browser
@@ -169,29 +166,14 @@ describe.skipIf(executablePath === null)('in a browser', () => {
       '/auth/google/callback?code=x&state=y',
       '/nothing-here',
     ]
-    const found: string[] = []
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-      for (const [width, height] of [
-        [1280, 800],
-        [320, 640],
-      ] as const) {
-        await page.setViewportSize({ width, height })
-        for (const address of paths) {
-          await open(address)
-          const problems = await page.evaluate<string[]>(audit)
-          found.push(...problems.map((problem) => `${address} ${width} ${colorScheme}: ${problem}`))
-        }
-      }
-    }
-    await page.setViewportSize({ width: 1280, height: 800 })
+    const found = await auditPages(page, stack.url, paths)
     expect(found).toEqual([])
   })
 
   it('the audit of pages finds what is wrong with a bad one', async () => {
     const bad = await context.newPage()
     await bad.setContent('<h1>a</h1><h1>b</h1><h4 style="color:#888">c</h4><input><a href="/"></a><svg></svg>')
-    const found = await bad.evaluate<string[]>(audit)
+    const found = await bad.evaluate<string[]>(pageAudit)
     await bad.close()
     const rules = [...new Set(found.map((problem) => problem.split(/[ :]/)[0]))].sort()
     const wanted = ['contrast', 'h1', 'heading', 'inline', 'label', 'landmark', 'lang', 'name', 'svg', 'title']

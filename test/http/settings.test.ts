@@ -118,6 +118,18 @@ describe('development doors', () => {
   })
 })
 
+describe('letters', () => {
+  it.each([
+    [{ ...https, RESEND_API_KEY: '' }, 'RESEND_API_KEY'],
+    [{ ...https, MAIL_FROM: '' }, 'MAIL_FROM'],
+    [{ ...https, MAIL_TRANSPORT: 'smtp' }, 'SMTP_URL'],
+  ])('are no core setting: without one everything else is served, and the log names it', async (settings, missing) => {
+    lines.length = 0
+    await json(callWith(settings, '/health/readiness'))
+    expect(lines.filter((line) => line.includes('"misconfigured"')).join('')).toContain(missing)
+  })
+})
+
 describe('core settings', () => {
   const keyOf = () => (JSON.parse(text('JWT_SIGNING_KEYS')) as { keys: [Record<string, string>] }).keys[0]
   const keySet = (...keys: object[]) => JSON.stringify({ keys })
