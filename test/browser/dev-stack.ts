@@ -57,6 +57,7 @@ export async function startDevStack(
 ): Promise<DevStack> {
   const port = await freePort()
   const googlePort = await freePort()
+  const githubPort = await freePort()
   const child = spawn(process.execPath, [join(projectRoot, 'scripts', 'dev.ts')], {
     cwd: projectRoot,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -66,6 +67,7 @@ export async function startDevStack(
       ...settings,
       PORT: String(port),
       GATEPOST_GOOGLE_PORT: String(googlePort),
+      GATEPOST_GITHUB_PORT: String(githubPort),
       DATABASE_URL: databaseUrl,
       DEV_CRON: 'off',
       // The script then watches us, and ends when we do.
