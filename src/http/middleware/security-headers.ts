@@ -14,7 +14,9 @@ const viewers = new Set(['/docs', '/redoc'])
 export function securityHeaders<E extends Env>(): MiddlewareHandler<E> {
   return async function securityHeaders(c, next) {
     await next()
-    const headers = new Headers(c.res.headers)
+    // What came from elsewhere (static assets) has headers that cannot be changed; our own answers need no copy.
+    if (!isMutable(c.res.headers)) c.res = new Response(c.res.body, c.res)
+    const { headers } = c.res
     const isPage = headers.get('Content-Type')?.startsWith('text/html') === true
     const set = (name: string, value: string) => {
       if (!headers.has(name)) headers.set(name, value)
@@ -28,6 +30,14 @@ export function securityHeaders<E extends Env>(): MiddlewareHandler<E> {
     set('Cross-Origin-Opener-Policy', 'same-origin')
     set('Permissions-Policy', 'camera=(), geolocation=(), microphone=()')
     set('Cache-Control', 'no-store')
-    c.res = new Response(c.res.body, { status: c.res.status, headers })
+  }
+}
+
+function isMutable(headers: Headers): boolean {
+  try {
+    headers.delete('X-Powered-By')
+    return true
+  } catch {
+    return false
   }
 }
