@@ -4,6 +4,7 @@ import { fillPlaceholders } from 'drizzle-orm'
 import type postgres from 'postgres'
 import * as z from 'zod'
 import { readMe } from '../src/auth/sessions.sql.ts'
+import { beginPasswordSession, chargeSignIn } from '../src/auth/sign-in.sql.ts'
 import { sha256 } from '../src/crypto/hash.ts'
 import { uuidV7 } from '../src/crypto/random.ts'
 import { callerParams } from '../src/db/caller.ts'
@@ -11,9 +12,11 @@ import type { Statement } from '../src/db/client.ts'
 import { vendToken } from '../src/mail-accounts/access-token.sql.ts'
 import { listMailAccountRows } from '../src/mail-accounts/list.sql.ts'
 import { claimDueTokens, leaseClaimedTokens, storeAnswers } from '../src/mail-accounts/refresh.sql.ts'
+import { writeRegistration } from '../src/users/register.sql.ts'
 import { median } from './measure.ts'
+import { benchPasswordHash } from './password.ts'
 import type { Callers } from './paths.ts'
-import { makeDue } from './seed.ts'
+import { makeDue, type Person } from './seed.ts'
 import type { World } from './world.ts'
 
 export interface Plan {
@@ -72,6 +75,7 @@ export async function explainHot(world: World, callers: Callers, due: number): P
     await explain(world.sql, readMe, claim),
     await explain(world.sql, listMailAccountRows, { ...claim, forUserId: null, before: null, limit: 51 }),
     await explain(world.sql, vendToken, { ...key, ...origin, ...vend }),
+    ...(await explainPasswords(world.sql, owner, origin)),
     await explain(world.sql, claimDueTokens, { until, limit: 10_000 }),
     await explain(world.sql, leaseClaimedTokens, { ids, claimedUntil: until, leaseId }, { before: claimed }),
     await explain(
@@ -83,6 +87,30 @@ export async function explainHot(world: World, callers: Callers, due: number): P
   ]
   await world.sql`UPDATE oauth_tokens SET refresh_due_at_utc = now() + interval '40 minutes' WHERE refresh_due_at_utc <= now()`
   return plans
+}
+
+type Origin = { readonly ipAddress: string; readonly userAgent: string }
+
+/** Charge and look, the session, and a registration by somebody nobody knows. */
+async function explainPasswords(sql: postgres.Sql, owner: Person, origin: Origin): Promise<Plan[]> {
+  const now = new Date()
+  const [name, stranger] = [await sha256(owner.email), await sha256('stranger@example.com')]
+  const typed = { identifierHash: name, email: owner.email, username: null }
+  const session = { newSessionId: uuidV7(now), newSecretHash: null, newRefreshHash: stranger }
+  const checked = { userId: owner.userId, passwordHash: benchPasswordHash, credentialVersion: 1 }
+  const nothingElse = { newPasswordHash: null, endedSessionId: null, endedSecretHash: null, adminEmails: [] }
+  const registration = { codeId: uuidV7(now), letterId: uuidV7(now), email: 'stranger@example.com', payload: 'gp1.k.a' }
+  return [
+    await explain(sql, chargeSignIn, { ...typed, lockThreshold: 5, lockMinutes: 30, ...origin }),
+    await explain(sql, beginPasswordSession, {
+      ...{ ...checked, ...session, ...nothingElse, ...origin },
+      identifierHash: name,
+    }),
+    await explain(sql, writeRegistration, {
+      ...{ ...registration, ...origin },
+      ...{ subjectHash: stranger, username: 'stranger', avatarId: null },
+    }),
+  ]
 }
 
 /** @param options `before` runs in the same transaction, outside the measurement */

@@ -1,26 +1,23 @@
 // From what was measured to what is read: one table of budgets with their marks, and docs/performance.md around it.
+import { fixed, kib, type Line, mark, mib, table } from './figures.ts'
 import type { Measured } from './measure.ts'
+import { passwordLines } from './password-lines.ts'
+import { emptyControl } from './rates.ts'
 import type { Results } from './run.ts'
 import { farawayMs } from './wire.ts'
-
-interface Line {
-  readonly path: string
-  readonly measured: string
-  readonly budget: string
-  /** Null where nothing was promised. */
-  readonly isKept: boolean | null
-}
-
-const kib = (bytes: number | null): string => (bytes === null ? 'unknown' : `${(bytes / 1_024).toFixed(1)} KiB`)
-const mib = (bytes: number | null): string => (bytes === null ? 'unknown' : `${(bytes / 1_048_576).toFixed(0)} MB`)
-const fixed = (value: number | null, digits = 2): string => (value === null ? 'unknown' : value.toFixed(digits))
 
 /** A fifth of what a lane of 20 ms lets through, times nine tenths of five of them. */
 const fiveLanesShare = 0.9
 const tokensOfFiveLanes = 250
 
 export function lines(results: Results): Line[] {
-  return [...rateLines(results), ...tripLines(results), ...refreshLines(results), ...sizeLines(results)]
+  return [
+    ...rateLines(results),
+    ...tripLines(results),
+    ...passwordLines(results),
+    ...refreshLines(results),
+    ...sizeLines(results),
+  ]
 }
 
 const rateBudgets = new Map<string, number>([
@@ -33,14 +30,18 @@ const rateBudgets = new Map<string, number>([
 
 function rateLines({ groups, wire }: Results): Line[] {
   const rates = groups.flatMap(([control, ...others]) =>
-    others.map((one): Line => {
+    others.flatMap((one): Line[] => {
+      // It stands beside the hash to be taken off, not to be judged.
+      if (one.name === emptyControl) return []
       const budget = rateBudgets.get(one.name)
-      return {
-        path: `${one.name}: rate`,
-        measured: `${one.ratio.toFixed(2)} of ${control?.name}`,
-        budget: budget === undefined ? 'none' : `≥ ${budget}`,
-        isKept: budget === undefined ? null : one.ratio >= budget,
-      }
+      return [
+        {
+          path: `${one.name}: rate`,
+          measured: `${one.ratio.toFixed(2)} of ${control?.name}`,
+          budget: budget === undefined ? 'none' : `≥ ${budget}`,
+          isKept: budget === undefined ? null : one.ratio >= budget,
+        },
+      ]
     }),
   )
   const times = wire.faraway
@@ -68,6 +69,10 @@ const tripBudgets = new Map<string, number>([
   ['session refresh', 1],
   ['vend, fresh', 1],
   ['vend, expired', 2],
+  // Charge and look; then the session, or the refusal.
+  ['password login', 2],
+  ['login refused', 2],
+  ['login refused (unknown name)', 2],
 ])
 
 function tripLines({ wire }: Results): Line[] {
@@ -165,13 +170,6 @@ function sizeLines({ bundle, startUp, kept, due, dueCount, emptyBytes, scheduled
       isKept: claimGrowth !== null && claimGrowth <= 1.5,
     },
   ]
-}
-
-const mark = (line: Line): string => (line.isKept === null ? '' : line.isKept ? 'ok' : '**over**')
-
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
 }
 
 export function budgetTable(results: Results): string {

@@ -1,32 +1,19 @@
 // `npm run bench`: builds the Worker, runs it in `workerd serve` beside its controls and a PostgreSQL of its own, measures
-// every budget of DESIGN section 9, prints them and writes docs/performance.md. `-- --quick` takes under two minutes.
+// every budget of DESIGN section 9, prints them and writes docs/performance.md. `-- --quick` takes two to three minutes.
 import { writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { projectRoot } from '../scripts/postgres.ts'
-import { type Contestant, type Measured, measure } from './measure.ts'
-import { type Kept, measureKept, measureStartUp, type StartUp } from './memory.ts'
-import {
-  type Callers,
-  callbackShooter,
-  controlByIdShooter,
-  controlShooter,
-  handOffShooter,
-  listShooter,
-  loginShooter,
-  meShooter,
-  sessionRefreshShooter,
-  startShooter,
-  vendExpiredShooter,
-  vendFreshShooter,
-} from './paths.ts'
+import type { Measured } from './measure.ts'
+import { type Kept, measureKept, measureStartUp, measureTenLogins, type StartUp, type TenLogins } from './memory.ts'
+import { type Callers, controlByIdShooter, controlShooter, meShooter } from './paths.ts'
 import { performancePage } from './performance-page.ts'
 import { explainHot, type Plan, timeClaim } from './plans.ts'
+import { measureRates } from './rates.ts'
 import { printed } from './report.ts'
 import { countScheduled, runScheduled, type ScheduledRun, type ScheduledTrips } from './scheduled.ts'
-import { newServiceKey, type Person, seedAccounts, signIn } from './seed.ts'
+import { newServiceKey, type Person, seedAccounts, settleLetters, signIn } from './seed.ts'
 import { measureWire, type WireResult } from './wire.ts'
-import type { Workerd } from './workerd.ts'
 import { openWorld, type World } from './world.ts'
 
 export interface Results {
@@ -50,6 +37,7 @@ export interface Results {
   /** One claim with half of all tokens due, 10,000 at most. */
   readonly claims: readonly { readonly stored: number; readonly due: number; readonly ms: number }[]
   readonly kept: readonly Kept[]
+  readonly tenLogins: TenLogins
   /** A process that refreshes 10,000 due accounts (null where it failed), and an empty Worker's memory. */
   readonly due: ScheduledRun | null
   readonly dueCount: number
@@ -61,9 +49,8 @@ const isQuick = process.argv.includes('--quick')
 const option = (name: string): string | null =>
   process.argv.find((argument) => argument.startsWith(`--${name}=`))?.slice(name.length + 3) ?? null
 const figures = isQuick
-  ? { sizes: [1_000, 10_000], rounds: 3, seconds: 0.8, single: 200, startUps: 5, due: 2_000 }
-  : { sizes: [1_000, 10_000, 100_000], rounds: 5, seconds: 2, single: 800, startUps: 11, due: 10_000 }
-const lanes = 16
+  ? { sizes: [1_000, 10_000], rounds: 3, seconds: 0.8, single: 200, startUps: 5, due: 2_000, tens: 10 }
+  : { sizes: [1_000, 10_000, 100_000], rounds: 5, seconds: 2, single: 800, startUps: 11, due: 10_000, tens: 150 }
 const dueEach = 1_000
 const keptRequests = 20_000
 
@@ -112,12 +99,15 @@ async function measureAll(world: World): Promise<Results> {
   }
   say('scheduled refresh, counted')
   const scheduledTrips = await countScheduled(world, dueEach)
-  const groups = await measureRates(world, callers, candidate)
+  const groups = await measureRates(world, callers, candidate, { figures, say })
   await candidate.stop()
   say('round trips')
   const wire = await measureWire(world, callers, figures.seconds)
   say('memory')
   const kept = isQuick ? [] : await measureMemory(world, callers)
+  say('ten logins at once')
+  const tenLogins = await measureTenLogins(world, callers, figures.tens)
+  await settleLetters(world.sql)
   say(`${figures.due} due accounts`)
   const fresh = await world.start('candidate')
   const empty = await world.start('empty')
@@ -142,6 +132,7 @@ async function measureAll(world: World): Promise<Results> {
       plans,
       claims,
       kept,
+      tenLogins,
       due,
       dueCount: figures.due,
       emptyBytes,

@@ -28,7 +28,16 @@ export interface Workerd {
   loggedErrors(): Promise<string>
   /** Resident bytes; null where /proc does not say. */
   residentBytes(): Promise<number | null>
+  memory(): Promise<Memory | null>
   stop(): Promise<void>
+}
+
+/** Of a process: what it has and had at most, resident, and as address space. */
+export interface Memory {
+  readonly residentBytes: number
+  readonly peakResidentBytes: number
+  readonly reservedBytes: number
+  readonly peakReservedBytes: number
 }
 
 const clockTicks = 100
@@ -64,7 +73,8 @@ export async function startWorkerd(setup: WorkerdSetup): Promise<Workerd> {
         .slice(-5)
         .join('\n')
     },
-    residentBytes: () => readResidentBytes(child.pid ?? 0),
+    residentBytes: async () => (await readMemory(child.pid ?? 0))?.residentBytes ?? null,
+    memory: () => readMemory(child.pid ?? 0),
     stop: async () => {
       process.off('exit', endWithUs)
       child.kill('SIGKILL')
@@ -143,8 +153,11 @@ async function readCpuSeconds(pid: number): Promise<number | null> {
   return (Number(fields[11]) + Number(fields[12])) / clockTicks
 }
 
-async function readResidentBytes(pid: number): Promise<number | null> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => null)
-  const kib = status === null ? undefined : /^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]
-  return kib === undefined ? null : Number(kib) * 1_024
+async function readMemory(pid: number): Promise<Memory | null> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
+  const bytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1_024
+  const [residentBytes, peakResidentBytes] = [bytes('VmRSS'), bytes('VmHWM')]
+  const [reservedBytes, peakReservedBytes] = [bytes('VmSize'), bytes('VmPeak')]
+  const memory = { residentBytes, peakResidentBytes, reservedBytes, peakReservedBytes }
+  return Object.values(memory).some(Number.isNaN) ? null : memory
 }

@@ -12,7 +12,7 @@ const files: Readonly<Record<string, readonly [name: string, mediaType: string]>
 }
 
 createServer(async (request, response) => {
-  const file = files[new URL(request.url ?? '/', 'http://localhost').pathname]
+  const file = files[request.url?.split('?')[0] ?? '/']
   if (file === undefined) return void response.writeHead(404).end()
   const [name, mediaType] = file
   response.writeHead(200, { 'Content-Type': mediaType, 'Cache-Control': 'no-store', 'Referrer-Policy': 'no-referrer' })

@@ -6,7 +6,7 @@ import { param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
 import { writeLetters } from '../letters/outgoing.sql.ts'
 import { forgiveAttempts } from './attempts.sql.ts'
-import { endPendingCodes } from './reset-password.sql.ts'
+import { endPendingCodesCtes, resetCountsCte } from './reset-password.sql.ts'
 
 export interface PasswordParams extends OriginParams {
   readonly userId: string
@@ -46,7 +46,8 @@ export const writePassword = statement<PasswordParams, { readonly userId: string
     UPDATE refresh_tokens t SET revoked_at_utc = now(), modified_at_utc = now()
     FROM ended WHERE t.session_id = ended.session_id AND t.revoked_at_utc IS NULL
   ),
-  spent AS (${endPendingCodes(sql`SELECT raised.user_id FROM raised`)}),
+  ${resetCountsCte(sql`SELECT before.user_id FROM before`)},
+  ${endPendingCodesCtes(sql`SELECT raised.user_id FROM raised`)},
   forgiven AS (${forgiveAttempts(sql`session_id = ${param('sessionId', 'uuid')} AND EXISTS (SELECT FROM raised)`)}),
   written AS (${writeLetters(sql`
     SELECT ${param('letterId', 'uuid')}, 'password_changed', raised.email_address_txt, NULL::uuid, 'password_changed:' || ${param('letterId', 'text')}, 'due'

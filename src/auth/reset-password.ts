@@ -31,7 +31,8 @@ export interface ResetDeps extends PasswordPolicyDeps {
 
 /**
  * Writes the letter: digits and link for an active account with this proven address, the waiting registration's own
- * letter where one waits, a void one otherwise. Throws 422 for what is no address.
+ * letter where one waits, a void one otherwise, none once the allowance is used up. There is always a message, though
+ * no letter may stand behind it: who asks does not learn it from the work done. Throws 422 for what is no address.
  */
 export async function requestReset(
   deps: Omit<ResetDeps, 'codeKey'>,
@@ -40,14 +41,15 @@ export async function requestReset(
 ): Promise<{ messages: LetterMessage[] }> {
   const email = admitEmail(input.email, 'email')
   const now = deps.clock()
-  const row = await deps.db.first(writeResetRequest, {
+  const letterId = uuidV7(now)
+  await deps.db.all(writeResetRequest, {
     codeId: uuidV7(now),
-    letterId: uuidV7(now),
+    letterId,
     email,
     subjectHash: await emailHash(deps.subjectKey, email),
     ...origin,
   })
-  return { messages: row === null ? [] : [{ kind: 'letter', letter_id: row.letterId }] }
+  return { messages: [{ kind: 'letter', letter_id: letterId }] }
 }
 
 /** What was shown: the letter's link, or the address and the six digits. */
@@ -74,6 +76,8 @@ export async function resetPassword(
   const reset: ResetParams = {
     codeId: found.codeId,
     isByLink,
+    email: found.email,
+    subjectHash: await emailHash(deps.subjectKey, found.email),
     passwordHash: hashPassword(input.newPassword),
     usernameHash: found.username === null ? null : await usernameHash(deps.subjectKey, found.username),
     letterId,
@@ -84,23 +88,30 @@ export async function resetPassword(
   return { messages: [{ kind: 'letter', letter_id: letterId }] }
 }
 
-type Found = ResetCandidate & { readonly codeId: string }
+interface Found extends ResetCandidate {
+  readonly codeId: string
+  readonly email: string
+}
+
+/** Null where nothing may be compared, or nobody is left whose letter it was. */
+function foundOf(row: ResetCandidate | null): Found | null {
+  if (row === null || row.codeId === null || row.email === null) return null
+  return { codeId: row.codeId, email: row.email, username: row.username }
+}
 
 async function findByLink(deps: ResetDeps, token: string): Promise<Found | null> {
   const codeId = await readLinkToken(deps.codeKey, 'password_reset', token)
   if (codeId === null) return null
-  const row = await deps.db.first(findResetByLink, { codeId })
-  return row === null ? null : { ...row, codeId }
+  return foundOf(await deps.db.first(findResetByLink, { codeId }))
 }
 
 /** Nobody's row: what digits for an unknown address are compared with, so that the work is the same. */
 const nobody = '00000000-0000-7000-8000-000000000000'
 
 async function judgeDigits(deps: ResetDeps, email: string, otp: string): Promise<Found | null> {
-  const charged = await deps.db.first(chargeDigits, { subjectHash: await emailHash(deps.subjectKey, email) })
-  const codeId = charged?.codeId ?? null
-  const isRight = await equalText(otp, await deriveDigits(deps.codeKey, 'password_reset', codeId ?? nobody))
-  return isRight && charged !== null && codeId !== null ? { ...charged, codeId } : null
+  const found = foundOf(await deps.db.first(chargeDigits, { subjectHash: await emailHash(deps.subjectKey, email) }))
+  const isRight = await equalText(otp, await deriveDigits(deps.codeKey, 'password_reset', found?.codeId ?? nobody))
+  return isRight ? found : null
 }
 
 async function refuse(deps: ResetDeps, isByLink: boolean, origin: RequestOrigin): Promise<AppError> {

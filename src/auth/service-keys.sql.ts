@@ -1,8 +1,8 @@
 // Statements of service keys. The admin's role stands in the writes' own WHERE; a refusal leaves its audit row.
 
 import { type SQL, sql } from 'drizzle-orm'
-import { auditRow, type OriginParams } from '../db/audit.ts'
-import { type CallerParams, callerCtes, type Permission, param } from '../db/caller.ts'
+import { auditRefusedVerb, auditRow, type OriginParams } from '../db/audit.ts'
+import { type CallerParams, callerCtes, isAdmin, type Permission, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
 
 export interface ServiceKey {
@@ -28,15 +28,6 @@ const keyColumns = (alias: SQL): SQL => sql`
   ${alias}.api_key_id AS "id", ${alias}.name_txt AS "name", ${alias}.key_hint_txt AS "hint", ${alias}.permissions_txt AS "permissions",
   ${alias}.user_id AS "userId", ${alias}.mail_account_ids AS "mailAccountIds", ${alias}.status_cd AS "status",
   ${alias}.created_at_utc AS "createdAt", ${alias}.expires_at_utc AS "expiresAt", ${alias}.last_used_at_utc AS "lastUsedAt"`
-
-const isAdmin = sql`coalesce(caller.role_cd = 'admin', false)`
-
-const refused = (verb: string): SQL =>
-  auditRow(
-    'admin.refused',
-    'refused',
-    sql`SELECT caller.user_id, ${sql.raw(`'${verb}'`)}, '{}'::jsonb FROM caller WHERE NOT ${isAdmin}`,
-  )
 
 export interface NewKeyParams {
   readonly keyId: string
@@ -72,16 +63,17 @@ export const insertServiceKey = statement<
     RETURNING *
   ),
   audited AS (${auditRow('api_key.created', 'success', sql`SELECT created.created_by_user_id, created.api_key_id::text, jsonb_build_object('permissions', created.permissions_txt) FROM created`)}),
-  refused AS (${refused('api_key.create')})
+  refused AS (${auditRefusedVerb('api_key.create')})
   SELECT ${isAdmin} AS "isAdmin", ${keyColumns(sql`created`)} FROM caller LEFT JOIN created ON true`,
 )
 
 export const listServiceKeys = statement<
-  CallerParams & { before: string | null; limit: number },
+  CallerParams & OriginParams & { before: string | null; limit: number },
   AdminRow & (ServiceKey | { readonly id: null })
 >(
   'service-key-list',
-  sql`WITH ${callerCtes}
+  sql`WITH ${callerCtes},
+  refused AS (${auditRefusedVerb('api_key.list')})
   SELECT ${isAdmin} AS "isAdmin", ${keyColumns(sql`k`)}
   FROM caller
   LEFT JOIN LATERAL (
@@ -105,6 +97,6 @@ export const revokeServiceKeyRow = statement<
     RETURNING api_keys.api_key_id, caller.user_id
   ),
   audited AS (${auditRow('api_key.revoked', 'success', sql`SELECT revoked.user_id, revoked.api_key_id::text, '{}'::jsonb FROM revoked`)}),
-  refused AS (${refused('api_key.revoke')})
+  refused AS (${auditRefusedVerb('api_key.revoke')})
   SELECT ${isAdmin} AS "isAdmin", revoked.api_key_id AS "id" FROM caller LEFT JOIN revoked ON true`,
 )

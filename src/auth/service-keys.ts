@@ -74,8 +74,9 @@ export async function listKeys(
   db: Db,
   claim: CallerClaim,
   page: { before: string | null; limit: number },
+  origin: RequestOrigin,
 ): Promise<ServiceKey[]> {
-  const rows = await db.all(listServiceKeys, { ...callerParams(claim), ...page })
+  const rows = await db.all(listServiceKeys, { ...callerParams(claim), ...page, ...origin })
   admitted(rows[0] ?? null)
   return rows.filter((row): row is AdminRow & ServiceKey => row.id !== null)
 }

@@ -5,7 +5,7 @@ import { verifyPassword } from '../crypto/password.ts'
 import { recordAudit } from '../db/audit.sql.ts'
 import type { RequestOrigin } from '../db/audit.ts'
 import { type CallerClaim, callerParams } from '../db/caller.ts'
-import type { Db } from '../db/client.ts'
+import { againOnConflict, type Db } from '../db/client.ts'
 import { AppError } from '../errors.ts'
 import { admitShownPassword } from './password-policy.ts'
 import { chargeSession, renewPresence, type SessionPerson } from './step-up.sql.ts'
@@ -41,13 +41,15 @@ export async function readSessionPerson(
   origin: RequestOrigin,
 ): Promise<SessionPerson> {
   if (claim.kind === 'key') throw new AppError('forbidden')
-  const person = await deps.db.first(chargeSession, {
+  const charge = {
     ...callerParams(claim),
     isTry: purpose === 'try',
     lockThreshold: deps.lockout.threshold,
     lockMinutes: deps.lockout.minutes,
     ...origin,
-  })
+  }
+  // A session that is deleted with its user at this moment is seen as gone by the next try.
+  const person = await againOnConflict(() => deps.db.first(chargeSession, charge))
   if (person === null) throw new AppError('unauthorized')
   if (!person.isAdmitted) throw new AppError('account_locked', { retryAfterSeconds: person.retryAfterSeconds })
   return person

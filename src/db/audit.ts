@@ -2,7 +2,7 @@
 // and codes; never a secret, an address typed by a stranger, or an upstream text.
 
 import { type SQL, sql } from 'drizzle-orm'
-import { param } from './caller.ts'
+import { isAdmin, param } from './caller.ts'
 
 /** Every action the trail knows. */
 export const auditActions = [
@@ -116,4 +116,18 @@ export function auditRow(action: AuditAction, outcome: AuditOutcome, values: SQL
     INSERT INTO audit_logs (action_cd, outcome_cd, ip_address_txt, user_agent_txt, actor_user_id, subject_id_txt, event_json)
     SELECT ${sql.raw(`'${action}', '${outcome}'`)}, ${param('ipAddress', 'text')}, ${param('userAgent', 'text')}, told.*
     FROM (${values}) AS told`
+}
+
+/**
+ * `INSERT` of the row of an administrators' verb that is not for the caller: beside `callerCtes`, in the verb's own
+ * statement, for reads as for writes. `verb` names what was refused; a key is named by its id, for one that
+ * names a user acts for them, not as them.
+ */
+export function auditRefusedVerb(verb: string, condition: SQL = sql`NOT ${isAdmin}`): SQL {
+  return auditRow(
+    'admin.refused',
+    'refused',
+    sql`SELECT CASE WHEN caller.api_key_id IS NULL THEN caller.user_id END, ${sql.raw(`'${verb}'`)},
+      jsonb_strip_nulls(jsonb_build_object('api_key_id', caller.api_key_id)) FROM caller WHERE ${condition}`,
+  )
 }

@@ -42,6 +42,9 @@ export function param(
   return sql`${sql.placeholder(name)}::${sql.raw(type)}`
 }
 
+/** Of a row of `caller`: a signed-in person whose role is admin, and never a key. */
+export const isAdmin: SQL = sql`coalesce(caller.role_cd = 'admin', false)`
+
 /** A session ends after 7 days unused, 30 in all (DESIGN section 3). One place for all statements. */
 export const liveSession: SQL = sql`
   s.revoked_at_utc IS NULL

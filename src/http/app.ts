@@ -1,5 +1,5 @@
-// The whole API on one screen: middleware order, and which resource stands where. Routers of /auth, /oauth and /emails
-// stand twice, with and without the prefix: one handler, one bucket.
+// The whole API on one screen: middleware order, and which resource stands where. Routers of /auth, /oauth, /emails and
+// /avatars stand twice, with and without the prefix: one handler, one bucket.
 
 import { Hono, type MiddlewareHandler } from 'hono'
 import { cors } from 'hono/cors'
@@ -49,6 +49,7 @@ export function createApp(): Hono<AppEnv> {
   const keys = resource('/api/v1/api-keys')
   const users = resource('/api/v1/users')
   const trail = resource('/api/v1/audit-logs')
+  const avatars = resource('/api/v1/avatars')
   const cache = resource('/api/v1/cache')
   const root = resource('')
 
@@ -65,13 +66,13 @@ export function createApp(): Hono<AppEnv> {
   declareUsers(users)
   declareAuditLogs(trail)
   declareApiKeys(keys)
-  declareAvatars(root)
+  declareAvatars(avatars)
   declareCache(cache)
   declareHealth(root)
   declareDatabaseHealth(root)
   declareStatus(root)
   declareDatabase(root)
-  declareDocuments(root, [auth, oauth, accounts, emails, keys, users, trail, cache, root])
+  declareDocuments(root, [auth, oauth, accounts, emails, keys, users, avatars, trail, cache, root])
 
   const app = router()
   app.use(requestLog(), securityHeaders(), crossOrigin(), caller())
@@ -89,6 +90,9 @@ export function createApp(): Hono<AppEnv> {
   app.route('/api/v1/mail-accounts', accounts.router)
   app.route('/api/v1/api-keys', keys.router)
   app.route('/api/v1/users', users.router)
+  app.route('/api/v1/avatars', avatars.router)
+  // Where `avatar_url` points: short, since it stands in other people's pages.
+  app.route('/avatars', avatars.router)
   app.route('/api/v1/audit-logs', trail.router)
   app.route('/api/v1/cache', cache.router)
   app.route('/', root.router)

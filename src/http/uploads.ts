@@ -1,8 +1,8 @@
 // Bodies that carry a picture: the picture itself, or a form with a field `avatar`. It reads and bounds; what is a
-// picture, users/picture.ts says.
+// picture, users/pictures/picture.ts says.
 
 import { AppError } from '../errors.ts'
-import { pictureLimitBytes } from '../users/picture.ts'
+import { pictureLimitBytes } from '../users/pictures/picture.ts'
 import type { AppContext } from './context.ts'
 import { readBytes } from './validate.ts'
 

@@ -60,6 +60,14 @@ export async function admitJsonBodyIfAny(c: AppContext, next: () => Promise<void
   await next()
 }
 
+/** Before a query's validator: what PostgreSQL cannot take as text is refused, whatever the schema would let pass. Throws 422. */
+export async function admitQuery(c: AppContext, next: () => Promise<void>): Promise<void> {
+  for (const [name, values] of Object.entries(c.req.queries()))
+    if (!values.every(isStorable))
+      throw new AppError('invalid_input', { errors: [{ path: isStorable(name) ? name : '', message: 'must be text' }] })
+  await next()
+}
+
 function mediaTypeOf(c: AppContext): string | undefined {
   return c.req.header('Content-Type')?.split(';')[0]?.trim().toLowerCase()
 }

@@ -25,15 +25,24 @@ export type LetterKind =
 export const lettersAnHour = 5
 
 /**
+ * What is charged for a letter. Void letters have allowances of their own: what a stranger asked for while an address was
+ * nobody's must not be missing once it is somebody's.
+ */
+export type LetterAllowance = LetterKind | `void_${LetterKind}`
+
+/** `counters.kind_cd` of an allowance. */
+export const allowanceKind = (allowance: LetterAllowance): string => `letter:${allowance}`
+
+/**
  * `INSERT` that charges the allowance of `subjectHash` (HMAC of the address, a parameter's name): one row while letters
  * are left this hour, none once they are used up. Everything a request for a letter changes takes its rows from it, so
  * that a capped request changes nothing. Where `condition` does not hold, nothing is charged and there is no row.
  */
-export function chargeLetter(kind: LetterKind, subjectHash: string, condition: SQL = sql`true`): SQL {
+export function chargeLetter(allowance: LetterAllowance, subjectHash: string, condition: SQL = sql`true`): SQL {
   const isNewWindow = sql`counters.window_started_at_utc < now() - interval '1 hour'`
   return sql`
     INSERT INTO counters (kind_cd, subject_hash_txt, used_cnt)
-    SELECT ${sql.raw(`'letter:${kind}'`)}, ${param(subjectHash, 'text')}, 1 WHERE ${condition}
+    SELECT ${sql.raw(`'${allowanceKind(allowance)}'`)}, ${param(subjectHash, 'text')}, 1 WHERE ${condition}
     ON CONFLICT (kind_cd, subject_hash_txt) DO UPDATE SET
       used_cnt = CASE WHEN ${isNewWindow} THEN 1 ELSE counters.used_cnt + 1 END,
       window_started_at_utc = CASE WHEN ${isNewWindow} THEN now() ELSE counters.window_started_at_utc END,

@@ -2,7 +2,7 @@
 // statement of each verb, and a refusal leaves its audit row there.
 
 import { type SQL, sql } from 'drizzle-orm'
-import { auditRow, type OriginParams } from '../db/audit.ts'
+import { auditRefusedVerb, type OriginParams } from '../db/audit.ts'
 import { type CallerParams, callerCtes } from '../db/caller.ts'
 import { AppError } from '../errors.ts'
 
@@ -13,17 +13,10 @@ export interface AdminRow {
   readonly isAdmin: boolean
 }
 
-/** Of a row of `caller`. */
-export const isAdmin: SQL = sql`coalesce(caller.role_cd = 'admin', false)`
-
 /** `caller`, and the audit row of a caller who is no admin. `verb` names what was refused. */
 export function adminCtes(verb: string): SQL {
   return sql`${callerCtes},
-  refused AS (${auditRow(
-    'admin.refused',
-    'refused',
-    sql`SELECT caller.user_id, ${sql.raw(`'${verb}'`)}, jsonb_strip_nulls(jsonb_build_object('api_key_id', caller.api_key_id)) FROM caller WHERE NOT ${isAdmin}`,
-  )})`
+  refused AS (${auditRefusedVerb(verb)})`
 }
 
 /** Throws 401 where nobody lives behind what was shown, 403 for a person who is no admin and for every key. */

@@ -2,8 +2,9 @@
 
 import { sql } from 'drizzle-orm'
 import type { AuditAction, AuditOutcome } from '../db/audit.ts'
-import { type CallerParams, callerCtes, param } from '../db/caller.ts'
+import { isAdmin, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
+import { type AdminParams, type AdminRow, adminCtes } from './admin-gate.sql.ts'
 
 export interface AuditEntry {
   readonly id: string
@@ -27,14 +28,12 @@ export interface AuditFilterParams {
   readonly limit: number
 }
 
-const isAdmin = sql`coalesce(caller.role_cd = 'admin', false)`
-
 export const listAuditEntries = statement<
-  CallerParams & AuditFilterParams,
-  { readonly isAdmin: boolean } & (AuditEntry | { readonly id: null })
+  AdminParams & AuditFilterParams,
+  AdminRow & (AuditEntry | { readonly id: null })
 >(
   'audit-list',
-  sql`WITH ${callerCtes}
+  sql`WITH ${adminCtes('audit_trail.read')}
   SELECT ${isAdmin} AS "isAdmin", l.audit_log_id AS "id", l.action_cd AS "action", l.actor_user_id AS "actorUserId", l.subject_id_txt AS "subjectId",
     l.outcome_cd AS "outcome", l.ip_address_txt AS "ipAddress", l.user_agent_txt AS "userAgent", l.created_at_utc AS "createdAt", l.event_json AS "event"
   FROM caller

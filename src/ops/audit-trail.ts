@@ -1,9 +1,9 @@
 // Reading the audit trail: who did what to whom, newest first. It is written in the statements of the changes it tells of.
 
-import type { AuditAction } from '../db/audit.ts'
+import type { AuditAction, RequestOrigin } from '../db/audit.ts'
 import { type CallerClaim, callerParams } from '../db/caller.ts'
 import type { Db } from '../db/client.ts'
-import { AppError } from '../errors.ts'
+import { admitted } from './admin-gate.sql.ts'
 import { type AuditEntry, listAuditEntries } from './audit-trail.sql.ts'
 
 export { type AuditAction, auditActions } from '../db/audit.ts'
@@ -16,18 +16,17 @@ export interface AuditFilter {
   readonly after: Date | null
 }
 
-/** Entries, newest first. Throws 401, 403. */
+/** Entries, newest first. Throws 401, 403 (audited). */
 export async function listAuditTrail(
   db: Db,
   claim: CallerClaim,
   filter: AuditFilter,
   page: { before: string | null; limit: number },
+  origin: RequestOrigin,
 ): Promise<AuditEntry[]> {
-  if (claim.kind === 'key') throw new AppError('forbidden')
   const oldestId = oldestIdOf(filter.after)
-  const rows = await db.all(listAuditEntries, { ...callerParams(claim), ...filter, ...page, oldestId })
-  if (rows[0] === undefined) throw new AppError('unauthorized')
-  if (!rows[0].isAdmin) throw new AppError('forbidden')
+  const rows = await db.all(listAuditEntries, { ...callerParams(claim), ...filter, ...page, ...origin, oldestId })
+  admitted(rows[0] ?? null)
   return rows.filter((row): row is typeof row & AuditEntry => row.id !== null)
 }
 

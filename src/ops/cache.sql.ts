@@ -2,9 +2,9 @@
 
 import { sql } from 'drizzle-orm'
 import { auditRow } from '../db/audit.ts'
-import { param } from '../db/caller.ts'
+import { isAdmin, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
-import { type AdminParams, type AdminRow, adminCtes, isAdmin } from './admin-gate.sql.ts'
+import { type AdminParams, type AdminRow, adminCtes } from './admin-gate.sql.ts'
 
 /** The gate alone: what it guards lies outside PostgreSQL. */
 export const admitToCache = statement<AdminParams, AdminRow>(

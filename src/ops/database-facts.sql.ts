@@ -1,9 +1,11 @@
 // What PostgreSQL says of itself, for admins: health in detail and database-level statistics. From views that every role
 // may read; what a role may not see of others comes as null or not at all.
 
-import { type SQL, sql } from 'drizzle-orm'
+import { sql } from 'drizzle-orm'
+import { isAdmin } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
-import { type AdminParams, type AdminRow, adminCtes, isAdmin } from './admin-gate.sql.ts'
+import { type AdminParams, type AdminRow, adminCtes } from './admin-gate.sql.ts'
+import { listed } from './json-rows.sql.ts'
 
 /** Times are ISO 8601, as JSON has them. */
 export interface DatabaseDetail {
@@ -59,8 +61,6 @@ export interface DatabaseStatistics {
   readonly maxConnections: number
   readonly isReadOnly: boolean
 }
-
-const listed = (rows: SQL): SQL => sql`(SELECT coalesce(jsonb_agg(to_jsonb(listed)), '[]') FROM (${rows}) AS listed)`
 
 const hitRatio = sql`round(d.blks_hit::numeric / nullif(d.blks_hit + d.blks_read, 0), 4)`
 const maxConnections = sql`current_setting('max_connections')::int`

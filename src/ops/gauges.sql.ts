@@ -4,9 +4,10 @@
 // up to 8 MB) and multiplied.
 
 import { type SQL, sql } from 'drizzle-orm'
-import { type CallerParams, callerCtes, param } from '../db/caller.ts'
+import { type CallerParams, callerCtes, isAdmin, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
-import { type AdminParams, type AdminRow, adminCtes, isAdmin } from './admin-gate.sql.ts'
+import { type AdminParams, type AdminRow, adminCtes } from './admin-gate.sql.ts'
+import { figure, listed } from './json-rows.sql.ts'
 
 /** Of 8 KB each. */
 const sampledPages = 1_000
@@ -48,8 +49,6 @@ export interface Gauges {
   readonly samples: readonly { readonly table: string; readonly percent: number }[]
 }
 
-const figure = (value: number): SQL => sql.raw(String(value))
-const listed = (rows: SQL): SQL => sql`(SELECT coalesce(jsonb_agg(to_jsonb(listed)), '[]') FROM (${rows}) AS listed)`
 const capped = (rows: SQL, cap: number = countCap): SQL =>
   sql`(SELECT count(*) FROM (${rows} LIMIT ${figure(cap)}) AS capped)`
 const ageSeconds = (moment: SQL): SQL => sql`greatest(0, coalesce(extract(epoch FROM now() - ${moment}), 0))`

@@ -1,9 +1,9 @@
 // Everybody's mailboxes as admins see them: address, owner, state, times. No scope, no history, never an envelope.
 
 import { type SQL, sql } from 'drizzle-orm'
-import { param } from '../db/caller.ts'
+import { isAdmin, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
-import { type AdminParams, type AdminRow, adminCtes, isAdmin } from './admin-gate.sql.ts'
+import { type AdminParams, type AdminRow, adminCtes } from './admin-gate.sql.ts'
 
 export type MailboxStatus = 'active' | 'degraded' | 'needs_reauthorization' | 'disconnected'
 

@@ -32,8 +32,14 @@ export function maskStatement(text: string): string {
   }
   const plain = shown.replaceAll(/\s+/g, ' ').trim()
   const verb = /^[(\s]*([A-Za-z]+)\b/.exec(plain)?.[1]?.toUpperCase() ?? ''
-  const kept = manipulating.has(verb) ? plain : utility(verb, plain)
+  const kept = manipulating.has(verb) ? firstOf(plain) : utility(verb, plain)
   return kept.length > longestShown ? `${kept.slice(0, longestShown)}…` : kept
+}
+
+/** What else came in one message may begin with any verb. */
+function firstOf(plain: string): string {
+  const [first = '', ...others] = plain.split(';')
+  return others.some((other) => other.trim() !== '') ? `${first}; …` : first
 }
 
 function utility(verb: string, plain: string): string {

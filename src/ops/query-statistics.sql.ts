@@ -4,9 +4,10 @@
 
 import { type SQL, sql } from 'drizzle-orm'
 import { auditRow } from '../db/audit.ts'
-import { callerCtes, param } from '../db/caller.ts'
+import { callerCtes, isAdmin, param } from '../db/caller.ts'
 import { type Statement, statement } from '../db/client.ts'
-import { type AdminParams, type AdminRow, adminCtes, isAdmin } from './admin-gate.sql.ts'
+import { type AdminParams, type AdminRow, adminCtes } from './admin-gate.sql.ts'
+import { listed } from './json-rows.sql.ts'
 
 export interface TableUse {
   readonly table: string
@@ -37,8 +38,6 @@ export interface Capabilities {
   readonly mayResetStatements: boolean
   readonly mayResetCatalog: boolean
 }
-
-const listed = (rows: SQL): SQL => sql`(SELECT coalesce(jsonb_agg(to_jsonb(listed)), '[]') FROM (${rows}) AS listed)`
 
 // The library announces its settings where it was preloaded; before 1.8 the view had other columns.
 const capabilities = sql`

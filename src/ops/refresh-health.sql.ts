@@ -1,9 +1,11 @@
 // How refreshing goes, in one statement and for admins only. Every part of it is bounded, however many mailboxes there
 // are: counts end at a cap, histories are read from a random sample. It sees ids, states and times, never an envelope.
 
-import { type SQL, sql } from 'drizzle-orm'
+import { sql } from 'drizzle-orm'
+import { isAdmin } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
-import { type AdminParams, type AdminRow, adminCtes, isAdmin } from './admin-gate.sql.ts'
+import { type AdminParams, type AdminRow, adminCtes } from './admin-gate.sql.ts'
+import { figure, listed } from './json-rows.sql.ts'
 
 /** Mailboxes that are counted by state at most. */
 export const countedMailboxes = 1_000_000
@@ -42,10 +44,6 @@ export interface RefreshHealthRow extends AdminRow {
   /** Counted up to the cap, beyond it as PostgreSQL last estimated it. */
   readonly tokensAbout: number
 }
-
-const figure = (value: number): SQL => sql.raw(String(value))
-/** An array of what `rows` yields, empty where that is nothing. */
-const listed = (rows: SQL): SQL => sql`(SELECT coalesce(jsonb_agg(to_jsonb(listed)), '[]') FROM (${rows}) AS listed)`
 
 /** A mailbox has one token row. Beyond what is counted, PostgreSQL's own estimate says more. */
 const tokensAbout = sql`(

@@ -2,9 +2,9 @@
 // secret or what a session was used for.
 
 import { sql } from 'drizzle-orm'
-import { liveSession, param } from '../db/caller.ts'
+import { isAdmin, liveSession, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
-import { type AdminParams, type AdminRow, adminCtes, isAdmin } from './admin-gate.sql.ts'
+import { type AdminParams, type AdminRow, adminCtes } from './admin-gate.sql.ts'
 
 const identitiesShown = 20
 

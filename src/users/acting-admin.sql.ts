@@ -29,11 +29,17 @@ export function isLastAdmin(alias: string): SQL {
   return sql`(${u}.role_cd = 'admin' AND ${u}.is_active_flg AND NOT EXISTS (SELECT FROM admins WHERE admins.user_id <> ${u}.user_id))`
 }
 
-/** The audit row of a refused verb: `condition` says when it was, of `actor`. */
-export function refusedVerb(verb: string, condition: SQL): SQL {
+const nobody = sql`SELECT NULL::uuid, NULL::text WHERE false`
+
+/**
+ * The audit row of a refused verb. `condition` says when it was not for the caller, of `actor`; `kept` yields
+ * (user_id, reason) of a user whom an administrator may not change so.
+ */
+export function refusedVerb(verb: string, condition: SQL, kept: SQL = nobody): SQL {
   return auditRow(
     'admin.refused',
     'refused',
-    sql`SELECT actor.user_id, ${sql.raw(`'${verb}'`)}, '{}'::jsonb FROM actor WHERE ${condition}`,
+    sql`SELECT actor.user_id, ${sql.raw(`'${verb}'`)}, jsonb_strip_nulls(jsonb_build_object('user_id', kept.user_id, 'reason', kept.reason))
+      FROM actor LEFT JOIN (${kept}) AS kept(user_id, reason) ON actor.is_admin WHERE ${condition} OR kept.user_id IS NOT NULL`,
   )
 }

@@ -1,8 +1,10 @@
-// Statements of looking at users. Role is checked on what they return: a list's row of nulls is empty.
+// Statements of looking at users. Role is checked on what they return: a list's row of nulls is empty. A refusal leaves
+// its audit row.
 
 import { type SQL, sql } from 'drizzle-orm'
 import { type Me, meColumns } from '../auth/sessions.sql.ts'
-import { type CallerParams, callerCtes, param } from '../db/caller.ts'
+import { auditRefusedVerb, type OriginParams } from '../db/audit.ts'
+import { type CallerParams, callerCtes, isAdmin, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
 
 /** A user as administrators see one. */
@@ -19,8 +21,6 @@ export function userColumns(alias: string): SQL {
     (SELECT l.locked_until_utc FROM login_attempts l WHERE l.user_id = ${u}.user_id AND l.locked_until_utc > now()) AS "lockedUntil"`
 }
 
-const isAdmin = sql`coalesce(caller.role_cd = 'admin', false)`
-
 export interface UserFilter {
   /** A pattern of LIKE, its wildcards escaped, in lower case; null for everybody. */
   readonly pattern: string | null
@@ -32,11 +32,12 @@ type Found<T> = T | { readonly id: null }
 
 /** Newest first. Addresses and user names are stored in lower case. */
 export const listUserRows = statement<
-  CallerParams & UserFilter & { before: string | null; limit: number },
+  CallerParams & OriginParams & UserFilter & { before: string | null; limit: number },
   { readonly isAdmin: boolean } & Found<User>
 >(
   'user-list',
-  sql`WITH ${callerCtes}
+  sql`WITH ${callerCtes},
+  refused AS (${auditRefusedVerb('user.list')})
   SELECT ${isAdmin} AS "isAdmin", ${userColumns('u')}
   FROM caller
   LEFT JOIN LATERAL (
@@ -51,14 +52,28 @@ export const listUserRows = statement<
   ORDER BY u.user_id DESC`,
 )
 
+const isSelf = sql`coalesce(caller.user_id = ${param('targetId', 'uuid')} AND caller.api_key_id IS NULL, false)`
+
 /** One user: anyone for an administrator, oneself for everybody. `isAllowed` does not tell whether there is such a user. */
 export const readUserRow = statement<
-  CallerParams & { targetId: string },
-  { readonly isAdmin: boolean; readonly isAllowed: boolean } & Found<User>
+  CallerParams & OriginParams & { targetId: string },
+  { readonly isAllowed: boolean } & Found<User>
 >(
   'user-read',
-  sql`WITH ${callerCtes}
-  SELECT ${isAdmin} AS "isAdmin", ${isAdmin} OR coalesce(caller.user_id = ${param('targetId', 'uuid')} AND caller.api_key_id IS NULL, false) AS "isAllowed", ${userColumns('u')}
-  FROM caller
-  LEFT JOIN users u ON u.user_id = ${param('targetId', 'uuid')} AND caller.api_key_id IS NULL AND (${isAdmin} OR u.user_id = caller.user_id)`,
+  sql`WITH ${callerCtes},
+  refused AS (${auditRefusedVerb('user.read', sql`NOT ${isAdmin} AND NOT ${isSelf}`)})
+  SELECT ${isAdmin} OR ${isSelf} AS "isAllowed", ${userColumns('u')}
+  FROM caller LEFT JOIN users u ON u.user_id = ${param('targetId', 'uuid')} AND (${isAdmin} OR ${isSelf})`,
+)
+
+/** Whom an administrator is about to unlock: nobody's own business. */
+export const readUserToUnlock = statement<
+  CallerParams & OriginParams & { targetId: string },
+  { readonly isAllowed: boolean } & Found<User>
+>(
+  'user-unlock-read',
+  sql`WITH ${callerCtes},
+  refused AS (${auditRefusedVerb('user.unlock')})
+  SELECT ${isAdmin} AS "isAllowed", ${userColumns('u')}
+  FROM caller LEFT JOIN users u ON u.user_id = ${param('targetId', 'uuid')} AND ${isAdmin}`,
 )

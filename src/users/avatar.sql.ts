@@ -7,13 +7,16 @@ import { type CallerParams, callerCtes, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
 import { eraseAvatars } from '../db/erasure.ts'
 
-export type AvatarChange = Me & {
+export type AvatarChange = (Me | { readonly id: null }) & {
   readonly isKey: boolean
   /** Of the picture that was there before; null where there was none. */
   readonly erasureId: string | null
 }
 
-/** No row: 401. The person's row is held, so that of two changes at once the later erases what the earlier brought. */
+/**
+ * No row: 401. Nulls: a key, or somebody deleted meanwhile. The person's row is held, so that of two changes at once the
+ * later erases what the earlier brought.
+ */
 const change = (avatarId: SQL, action: AuditAction, condition: SQL): SQL => sql`WITH ${callerCtes},
   person AS (
     SELECT u.user_id, u.avatar_id FROM caller JOIN users u ON u.user_id = caller.user_id

@@ -10,7 +10,7 @@ import { AppError } from '../errors.ts'
 import { describeThrown, type Log } from '../log.ts'
 import type { EraseAvatarMessage } from '../messages.ts'
 import { type AvatarChange, clearAvatar, setAvatar } from './avatar.sql.ts'
-import { admitPicture, type Picture } from './picture.ts'
+import { admitPicture, type Picture } from './pictures/picture.ts'
 
 export interface AvatarDeps {
   readonly db: Db
@@ -76,8 +76,10 @@ export async function removeAvatar(
 
 function changed(row: AvatarChange | null): ChangedAvatar {
   if (row === null) throw new AppError('unauthorized')
-  const { isKey, erasureId, ...me } = row
-  if (isKey) throw new AppError('forbidden')
+  if (row.isKey) throw new AppError('forbidden')
+  // Deleted while this waited for their row.
+  if (row.id === null) throw new AppError('unauthorized')
+  const { isKey: _, erasureId, ...me } = row
   return { me, messages: erasureId === null ? [] : [{ kind: 'erase_avatar', erasure_id: erasureId }] }
 }
 

@@ -2,7 +2,7 @@
 // change in the session of the very user who asked.
 
 import { type SQL, sql } from 'drizzle-orm'
-import { endPendingCodes } from '../auth/reset-password.sql.ts'
+import { endPendingCodesCtes, resetCountsCte } from '../auth/reset-password.sql.ts'
 import { stepUpMinutes } from '../auth/session-figures.ts'
 import { endRegistrationsCtes } from '../auth/waiting-registrations.sql.ts'
 import { auditRow, type OriginParams } from '../db/audit.ts'
@@ -138,7 +138,8 @@ export const writeChange = statement<CallerParams & OriginParams & ChangeParams,
     RETURNING u.user_id
   ),
   -- Resets, too: their letters went to the address from before.
-  spent AS (${endPendingCodes(sql`SELECT person.user_id FROM person`)}),
+  ${resetCountsCte(sql`SELECT change.user_id FROM change`)},
+  ${endPendingCodesCtes(sql`SELECT person.user_id FROM person`)},
   ${endRegistrationsCtes(sql`SELECT ${param('subjectHash', 'text')} FROM person`)},
   written AS (${writeLetters(sql`
     SELECT ${param('letterId', 'uuid')}, 'email_changed', change.email_address_txt, NULL::uuid, 'email_changed:' || change.one_time_code_id, 'due'

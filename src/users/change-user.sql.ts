@@ -10,7 +10,7 @@ import { statement } from '../db/client.ts'
 import { actorCtes, isLastAdmin, refusedVerb } from './acting-admin.sql.ts'
 import { type User, userColumns } from './administration.sql.ts'
 import type { NameParams } from './name-change.ts'
-import { keepsWayIn, nameAssignments, namesSet } from './profile.sql.ts'
+import { linkedWays, nameAssignments, namesSet, needsUsername, setsNames } from './profile.sql.ts'
 
 export interface ChangeParams extends NameParams, AdminEmailsParams {
   readonly targetId: string
@@ -43,12 +43,13 @@ export const changeUserRow = statement<
   'user-change',
   sql`WITH ${callerCtes}, ${actorCtes},
   target AS MATERIALIZED (
-    SELECT u.user_id, u.role_cd, u.is_active_flg, u.email_address_txt, u.email_verified_at_utc, u.email_proof_cd, ${keepsWayIn} AS keeps_way_in,
+    SELECT u.user_id, u.role_cd, u.is_active_flg, u.email_address_txt, u.email_verified_at_utc, u.email_proof_cd, ${needsUsername} AS needs_username,
       actor.user_id AS actor_id
     FROM actor JOIN users u ON u.user_id = ${param('targetId', 'uuid')}
     WHERE ${mayAct}
     FOR NO KEY UPDATE OF u
   ),
+  ways AS MATERIALIZED (${linkedWays('target')}),
   judging AS (
     SELECT target.*, coalesce(${param('role', 'text')}, target.role_cd) AS new_role_cd,
       coalesce(${param('isActive', 'boolean')}, target.is_active_flg) AS is_to_be_active
@@ -59,7 +60,7 @@ export const changeUserRow = statement<
       judging.is_to_be_active AND NOT judging.is_active_flg AS is_enabled,
       CASE WHEN ${isLastAdmin('judging')} AND ${sheds} THEN 'last_admin'
         WHEN judging.role_cd = 'admin' AND judging.new_role_cd <> 'admin' AND ${isAdminByAddress('judging')} THEN 'admin_by_setting'
-        WHEN NOT judging.keeps_way_in THEN 'last_sign_in_method'
+        WHEN judging.needs_username AND NOT EXISTS (SELECT FROM ways) THEN 'last_sign_in_method'
         ELSE 'changed' END AS verdict
     FROM judging
   ),
@@ -86,11 +87,11 @@ export const changeUserRow = statement<
     WHERE t.user_mail_account_id = a.user_mail_account_id AND a.is_active_flg AND a.status_cd <> 'needs_reauthorization'
       AND t.refresh_token_txt IS NOT NULL
   ),
-  names_audited AS (${auditRow('user.updated', 'success', sql`SELECT changing.actor_id, changing.user_id::text, ${namesSet} FROM changing WHERE ${param('setsUsername', 'boolean')} OR ${param('setsFullName', 'boolean')}`)}),
+  names_audited AS (${auditRow('user.updated', 'success', sql`SELECT changing.actor_id, changing.user_id::text, ${namesSet} FROM changing WHERE ${setsNames}`)}),
   role_audited AS (${auditRow('user.role_changed', 'success', sql`SELECT changing.actor_id, changing.user_id::text, jsonb_build_object('from', changing.role_cd, 'to', changing.new_role_cd) FROM changing WHERE changing.role_cd <> changing.new_role_cd`)}),
   disabling_audited AS (${auditRow('user.disabled', 'success', sql`SELECT changing.actor_id, changing.user_id::text, '{}'::jsonb FROM changing WHERE changing.is_disabled`)}),
   enabling_audited AS (${auditRow('user.enabled', 'success', sql`SELECT changing.actor_id, changing.user_id::text, '{}'::jsonb FROM changing WHERE changing.is_enabled`)}),
-  refused AS (${refusedVerb('user.update', sql`NOT ${mayAct}`)})
+  refused AS (${refusedVerb('user.update', sql`NOT ${mayAct}`, sql`SELECT judged.user_id, judged.verdict FROM judged WHERE judged.verdict <> 'changed'`)})
   SELECT ${mayAct} AS "isAllowed", judged.verdict AS "verdict", ${userColumns('changed')}
   FROM actor LEFT JOIN judged ON true LEFT JOIN changed ON true`,
 )

@@ -94,8 +94,8 @@ export const confirmWrite = statement<ConfirmParams, { readonly userId: string }
 
 /**
  * The newest waiting registration's letter once more: the same code, so the same link. Where nothing waits, or the
- * address is somebody's meanwhile, the letter is void and charged to another allowance: requests for an address that
- * nobody has yet must not use up what its owner's registration needs.
+ * address is somebody's meanwhile, the letter is void: requests for an address that nobody has yet must not use up what
+ * its owner's registration needs.
  */
 export const writeVerificationAgain = statement<
   OriginParams & { letterId: string; email: string; subjectHash: string },
@@ -109,7 +109,7 @@ export const writeVerificationAgain = statement<
     ORDER BY c.one_time_code_id DESC LIMIT 1
   ),
   allowed AS (${chargeLetter('registration', 'subjectHash', sql`EXISTS (SELECT FROM newest)`)}),
-  allowed_void AS (${chargeLetter('account_exists', 'subjectHash', sql`NOT EXISTS (SELECT FROM newest)`)}),
+  allowed_void AS (${chargeLetter('void_registration', 'subjectHash', sql`NOT EXISTS (SELECT FROM newest)`)}),
   written AS (${writeLetters(sql`
     SELECT ${param('letterId', 'uuid')}, 'registration', ${param('email', 'text')}, newest.one_time_code_id, 'registration:' || ${param('letterId', 'text')}, 'due'
     FROM allowed, newest

@@ -117,18 +117,22 @@ async function refuse(
   return new AppError(code)
 }
 
-/** Sends the newest waiting registration's letter again, within the address's allowance. Throws 422. */
+/**
+ * Sends the newest waiting registration's letter again, within the address's allowance; a message whether or not there
+ * is a letter. Throws 422.
+ */
 export async function resendVerification(
   deps: Pick<ConfirmDeps, 'db' | 'clock' | 'subjectKey'>,
   input: { readonly email: string },
   origin: RequestOrigin,
 ): Promise<{ messages: LetterMessage[] }> {
   const email = admitEmail(input.email, 'email')
-  const row = await deps.db.first(writeVerificationAgain, {
-    letterId: uuidV7(deps.clock()),
+  const letterId = uuidV7(deps.clock())
+  await deps.db.all(writeVerificationAgain, {
+    letterId,
     email,
     subjectHash: await emailHash(deps.subjectKey, email),
     ...origin,
   })
-  return { messages: row === null ? [] : [{ kind: 'letter', letter_id: row.letterId }] }
+  return { messages: [{ kind: 'letter', letter_id: letterId }] }
 }

@@ -13,29 +13,44 @@ export const nameAssignments: SQL = sql`
   full_name_txt = CASE WHEN ${param('setsFullName', 'boolean')} THEN ${param('fullName', 'text')} ELSE u.full_name_txt END`
 
 /**
- * False where a change takes the user name away that a password needs: of an account without a verified address and
- * without a linked identity. Nobody could sign in to it any more.
+ * Of a user's row `u`: the change takes the user name away that the password needs, since no address is verified.
+ * Without a linked identity nobody could sign in to the account any more.
  */
-export const keepsWayIn: SQL = sql`NOT (
+export const needsUsername: SQL = sql`(
   ${param('setsUsername', 'boolean')} AND ${param('username', 'text')} IS NULL AND u.username_txt IS NOT NULL
-  AND u.password_hash_txt IS NOT NULL AND u.email_verified_at_utc IS NULL
-  AND NOT EXISTS (SELECT FROM user_identities i WHERE i.user_id = u.user_id))`
+  AND u.password_hash_txt IS NOT NULL AND u.email_verified_at_utc IS NULL)`
+
+/**
+ * The linked identities of the CTE `person` (user_id, needs_username), which holds the user's row. They are locked, too:
+ * the statement's snapshot still shows one that was unlinked while it waited for that row, and a lock passes over it.
+ */
+export function linkedWays(person: string): SQL {
+  const p = sql.raw(person)
+  return sql`SELECT i.user_identity_id FROM ${p} JOIN user_identities i ON i.user_id = ${p}.user_id WHERE ${p}.needs_username FOR KEY SHARE OF i`
+}
+
+/** False for a change that leaves all names as they are: nothing to tell. */
+export const setsNames: SQL = sql`(${param('setsUsername', 'boolean')} OR ${param('setsFullName', 'boolean')})`
 
 /** Which names a change set, for the trail: never the names. */
 export const namesSet: SQL = sql`jsonb_build_object('username', ${param('setsUsername', 'boolean')}, 'full_name', ${param('setsFullName', 'boolean')})`
 
-/** No row: 401. Nulls: refused, since it is the last way in. A user name that somebody has is 23505. */
-export const updateOwnNames = statement<
-  CallerParams & OriginParams & NameParams,
-  { readonly isKey: boolean } & (Me | { readonly id: null })
->(
+/** No row: 401, or a key. Nulls: refused, since it is the last way in. A user name that somebody has is 23505. */
+export const updateOwnNames = statement<CallerParams & OriginParams & NameParams, Me | { readonly id: null }>(
   'profile-update',
   sql`WITH ${callerCtes},
+  person AS MATERIALIZED (
+    SELECT u.user_id, ${needsUsername} AS needs_username
+    FROM caller JOIN users u ON u.user_id = caller.user_id
+    WHERE caller.api_key_id IS NULL
+    FOR NO KEY UPDATE OF u
+  ),
+  ways AS MATERIALIZED (${linkedWays('person')}),
   changed AS (
     UPDATE users u SET ${nameAssignments}, modified_at_utc = now()
-    FROM caller WHERE u.user_id = caller.user_id AND caller.api_key_id IS NULL AND ${keepsWayIn}
+    FROM person WHERE u.user_id = person.user_id AND (NOT person.needs_username OR EXISTS (SELECT FROM ways))
     RETURNING u.*
   ),
-  audited AS (${auditRow('profile.updated', 'success', sql`SELECT changed.user_id, changed.user_id::text, ${namesSet} FROM changed`)})
-  SELECT caller.api_key_id IS NOT NULL AS "isKey", ${meColumns('changed')} FROM caller LEFT JOIN changed ON true`,
+  audited AS (${auditRow('profile.updated', 'success', sql`SELECT changed.user_id, changed.user_id::text, ${namesSet} FROM changed WHERE ${setsNames}`)})
+  SELECT ${meColumns('changed')} FROM person LEFT JOIN changed ON true`,
 )

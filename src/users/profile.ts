@@ -15,15 +15,15 @@ export async function updateProfile(
   change: NameChange,
   origin: RequestOrigin,
 ): Promise<Me> {
+  if (claim.kind === 'key') throw new AppError('forbidden')
   const params = nameParams(change)
   const row = await db.first(updateOwnNames, { ...callerParams(claim), ...origin, ...params }).catch(refuseTakenName)
   if (row === null) throw new AppError('unauthorized')
-  if (row.isKey) throw new AppError('forbidden')
   if (row.id === null) throw new AppError('last_sign_in_method')
   return row
 }
 
 /** The one thing that can be doubled where names are written is the user name. */
-function refuseTakenName(thrown: unknown): never {
+export function refuseTakenName(thrown: unknown): never {
   throw sqlState(thrown) === '23505' ? new AppError('username_taken') : thrown
 }

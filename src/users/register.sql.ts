@@ -26,13 +26,12 @@ export interface RegistrationParams {
 
 export interface RegistrationRow {
   readonly isNameTaken: boolean
-  /** Null where the allowance of the address is used up: then nothing was changed. */
-  readonly letterId: string | null
   readonly erasureId: string | null
 }
 
 /**
- * One row, always. The user name is judged before the address is looked at, so that a refusal says nothing of it. The
+ * One row, always; where the allowance of the address is used up nothing was changed. The user name is judged before the
+ * address is looked at, so that a refusal says nothing of it. The
  * letter to an address that is somebody's has an allowance of its own: it takes none of the registration letters'.
  */
 export const writeRegistration = statement<OriginParams & RegistrationParams, RegistrationRow>(
@@ -60,5 +59,5 @@ export const writeRegistration = statement<OriginParams & RegistrationParams, Re
   unkept AS (${eraseAvatars(sql`SELECT ${param('avatarId', 'uuid')} WHERE NOT EXISTS (SELECT FROM waiting)`)}),
   audited AS (${auditRow('user.registered', 'success', sql`SELECT NULL::uuid, waiting.one_time_code_id::text, '{}'::jsonb FROM waiting`)}),
   refused AS (${auditRow('user.registered', 'refused', sql`SELECT NULL::uuid, holder.user_id::text, '{"code": "account_exists"}'::jsonb FROM allowed_known, holder`)})
-  SELECT EXISTS (SELECT FROM taken) AS "isNameTaken", (SELECT letter_id FROM written) AS "letterId", (SELECT erasure_id FROM unkept) AS "erasureId"`,
+  SELECT EXISTS (SELECT FROM taken) AS "isNameTaken", (SELECT erasure_id FROM unkept) AS "erasureId"`,
 )

@@ -13,7 +13,7 @@ import { AppError } from '../errors.ts'
 import type { EraseAvatarMessage, LetterMessage } from '../messages.ts'
 import { type AvatarDeps, discardPicture, newAvatarId, storePicture } from './avatar.ts'
 import { admitFullName, admitUsername } from './names.ts'
-import { admitPicture } from './picture.ts'
+import { admitPicture } from './pictures/picture.ts'
 import { writeRegistration } from './register.sql.ts'
 
 export interface RegisterDeps extends AvatarDeps, PasswordPolicyDeps {
@@ -47,7 +47,7 @@ export const registrationPlace = (codeId: string) =>
 
 /**
  * Lets a registration wait for its letter, or writes to who has the address already; `email` is its stored form. An
- * address that used up its letters changes nothing, and is answered the same. Throws 409 `username_taken`, whatever the
+ * address that used up its letters changes nothing, and is answered the same, with a message, too. Throws 409 `username_taken`, whatever the
  * address; 422 `invalid_input`, `password_too_common`, `picture_refused`; 413.
  */
 export async function register(
@@ -68,10 +68,11 @@ export async function register(
   const subjectHash = await emailHash(deps.subjectKey, email)
   const avatarId = picture === null ? null : newAvatarId()
   if (picture !== null && avatarId !== null) await storePicture(deps.avatars, avatarId, picture)
+  const letterId = uuidV7(deps.clock())
   const row = await writeOrDiscard(deps, avatarId, () =>
     deps.db.first(writeRegistration, {
       codeId,
-      letterId: uuidV7(deps.clock()),
+      letterId,
       email,
       subjectHash,
       username,
@@ -83,8 +84,8 @@ export async function register(
   if (row === null) throw new Error('registering answers one row')
   // The picture's erasure stands as a row; cron finds it.
   if (row.isNameTaken) throw new AppError('username_taken')
-  const messages: (LetterMessage | EraseAvatarMessage)[] = []
-  if (row.letterId !== null) messages.push({ kind: 'letter', letter_id: row.letterId })
+  // Though no letter may stand behind it: who asks does not learn it from the work done.
+  const messages: (LetterMessage | EraseAvatarMessage)[] = [{ kind: 'letter', letter_id: letterId }]
   if (row.erasureId !== null) messages.push({ kind: 'erase_avatar', erasure_id: row.erasureId })
   return { email, messages }
 }

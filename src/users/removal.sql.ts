@@ -89,7 +89,11 @@ export const removeUser = statement<
     sql`SELECT leaving.actor_id, leaving.user_id::text, jsonb_build_object('by', CASE WHEN leaving.actor_id = leaving.user_id THEN 'self' ELSE 'admin' END,
       'mailboxes', (SELECT count(*) FROM left_behind)) FROM leaving`,
   )}),
-  refused AS (${refusedVerb('user.delete', sql`NOT actor.is_admin AND NOT ${isSelf}`)})
+  refused AS (${refusedVerb(
+    'user.delete',
+    sql`NOT actor.is_admin AND NOT ${isSelf}`,
+    sql`SELECT target.user_id, 'last_admin' FROM target WHERE target.is_present AND ${isLastAdmin('target')}`,
+  )})
   SELECT actor.is_admin OR ${isSelf} AS "isAllowed", target.user_id IS NOT NULL AS "isFound", actor.is_present AS "isPresent",
     coalesce(${isLastAdmin('target')}, false) AS "isLastAdmin", deleted.user_id AS "deletedId",
     ARRAY(SELECT erased.erasure_id::text FROM erased) AS "grantErasureIds",

@@ -4,7 +4,7 @@
 import { uuidV7 } from '../crypto/random.ts'
 import type { RequestOrigin } from '../db/audit.ts'
 import { type CallerClaim, callerParams } from '../db/caller.ts'
-import { type Db, isConflict } from '../db/client.ts'
+import { againOnConflict, type Db } from '../db/client.ts'
 import { AppError } from '../errors.ts'
 import type { DeliverMessage } from '../messages.ts'
 import { type RemovalRow, removeUser } from './removal.sql.ts'
@@ -39,9 +39,6 @@ export function deleteUser(
   return remove(deps, claim, userId, origin)
 }
 
-/** Runs again where somebody else wrote at the same moment, three times at most. */
-const tries = 3
-
 async function remove(
   deps: RemovalDeps,
   claim: CallerClaim,
@@ -49,15 +46,10 @@ async function remove(
   origin: RequestOrigin,
 ): Promise<{ messages: DeliverMessage[] }> {
   if (claim.kind === 'key') throw new AppError('forbidden')
-  for (let attempt = 1; attempt <= tries; attempt += 1) {
+  return againOnConflict(async () => {
     const letterId = uuidV7(deps.clock())
-    try {
-      return judged(await deps.db.first(removeUser, { ...callerParams(claim), ...origin, targetId, letterId }))
-    } catch (thrown) {
-      if (!isConflict(thrown)) throw thrown
-    }
-  }
-  throw new AppError('conflict')
+    return judged(await deps.db.first(removeUser, { ...callerParams(claim), ...origin, targetId, letterId }))
+  })
 }
 
 function judged(row: RemovalRow | null): { messages: DeliverMessage[] } {

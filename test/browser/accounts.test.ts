@@ -156,7 +156,7 @@ describe.skipIf(executablePath === null)('an account in a browser', () => {
     await page.getByLabel('Current password').fill('something else')
     await page.getByLabel('New password').fill('five words make one more')
     await button('Change password').click()
-    expect(await alert()).toContain('do not belong together')
+    expect(await alert()).toContain('This is not your current password')
     await page.getByLabel('Current password').fill(password)
     await page.getByLabel('New password').fill('five words make one more')
     await button('Change password').click()

@@ -113,6 +113,8 @@ describe('who may', () => {
     expect(await rowOf(bob.userId)).toEqual(before)
     expect(await rowOf(ada.userId)).toMatchObject({ role_cd: 'user', full_name_txt: 'ada' })
     expect((await refusals()).map(({ verb }) => verb)).toEqual([
+      'user.list',
+      'audit_trail.read',
       'user.update',
       'user.update',
       'user.delete',

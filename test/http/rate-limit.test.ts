@@ -125,11 +125,11 @@ describe('the bucket', () => {
     for (const path of ['/auth/me', '/api/v1/auth/me', '/auth/sessions', '/auth/me/'])
       expect(await bucketOf(path, signedIn)).toEqual([`session:${sessionId}`])
     expect(await bucketOf(`/auth/sessions/${someId}`, signedIn, 'DELETE')).toEqual([`session:${sessionId}`])
-    for (const path of ['/auth/step-up', '/auth/me/password', '/auth/me/email', '/api/v1/auth/step-up/'])
+    for (const path of ['/auth/step-up', '/auth/me/password', '/api/v1/auth/step-up/'])
       expect(await bucketOf(path, signedIn, 'POST')).toEqual([`session:${sessionId}`])
   })
 
-  it('AP-09 is the address for signing in and codes, whoever is signed in', async () => {
+  it('AP-09 is the address for signing in, codes and letters, whoever is signed in', async () => {
     const signedIn = { ...from, Authorization: `Bearer ${pair.access_token}` }
     for (const path of [
       '/auth/login',
@@ -138,6 +138,8 @@ describe('the bucket', () => {
       '/auth/resend-verification',
       '/auth/forgot-password',
       '/auth/reset-password',
+      '/auth/me/email',
+      '/api/v1/auth/me/email/',
       '/auth/token',
       '/auth/refresh',
       '/auth/google/start',

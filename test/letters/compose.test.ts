@@ -78,9 +78,8 @@ describe.each(every)('%s', (kind, path) => {
       const oneTimeCodeId = crypto.randomUUID()
       const { subject, text: plain, html } = await compose(kind, { oneTimeCodeId })
       const expected = kind === 'password_reset' ? [await deriveDigits(codeKey, 'password_reset', oneTimeCodeId)] : []
-      expect(plain.match(/\b\d{6}\b/g) ?? []).toEqual(expected)
-      expect(html.match(/\b\d{6}\b/g) ?? []).toEqual(expected)
-      expect(html).not.toMatch(/#\d{6}/)
+      expect(plain.match(/\d{6,}/g) ?? []).toEqual(expected)
+      expect(html.match(/\d{6,}/g) ?? []).toEqual(expected)
       expect(subject).not.toMatch(/\d{6}/)
     }
   })

@@ -81,6 +81,7 @@ describe('a statement with something in it', () => {
     `NOTIFY ${secret}`,
     `PREPARE p AS SELECT '${secret}'`,
     `SELECT 1; ALTER ROLE x PASSWORD '${secret}'`,
+    `SELECT 1; SET app.token TO ${secret}`,
     `EXPLAIN SELECT * FROM users WHERE a = '${secret}'`,
     `COPY t FROM PROGRAM 'curl ${secret}'`,
     `COMMENT ON TABLE t IS '${secret} FROM ${secret}'`,

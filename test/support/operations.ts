@@ -48,7 +48,7 @@ export function fill(template: string, values: Record<string, string>): string {
   return template.replaceAll(/\{(\w+)\}/g, (_, name: string) => values[name] ?? someId)
 }
 
-const mounts = /^\/api\/v1(?=\/(auth|oauth|emails)(\/|$))/
+const mounts = /^\/api\/v1(?=\/(auth|oauth|emails|avatars)(\/|$))/
 
 /** The other address of the same route, or null where it has one only. */
 export function otherMount(path: string): string | null {

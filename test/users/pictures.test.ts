@@ -1,7 +1,7 @@
 // What a picture must be to be kept, and what is left of it: the parsers of PNG, JPEG and WebP, fed by hand.
 import { describe, expect, it } from 'vitest'
 import { AppError } from '../../src/errors.ts'
-import { admitPicture } from '../../src/users/picture.ts'
+import { admitPicture } from '../../src/users/pictures/picture.ts'
 import {
   animation,
   animationFrame,

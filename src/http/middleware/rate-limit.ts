@@ -10,8 +10,8 @@ import type { AppContext, AppEnv } from '../context.ts'
 const windowSeconds = 60
 
 // Signed in already, and asking about that only: by session where the JWT's signature held. Everything else, above all
-// signing in and codes, goes by address (a key or cookie proves nothing before its trip).
-const bySession = /^(\/api\/v1)?\/auth\/(me|sessions|logout|logout-everywhere|identities|step-up)(\/|$)/
+// signing in, codes and letters to whatever address, goes by address (a key or cookie proves nothing before its trip).
+const bySession = /^(\/api\/v1)?\/auth\/(me(?!\/email)|sessions|logout|logout-everywhere|identities|step-up)(\/|$)/
 
 export function authRateLimit(): MiddlewareHandler<AppEnv> {
   return async function authRateLimit(c, next) {

@@ -3,7 +3,7 @@
 import { deviceName } from '../../auth/devices.ts'
 import { whoAmI } from '../../auth/sessions.ts'
 import { type AuditEntry, type AuditFilter, auditActions, listAuditTrail } from '../../ops/audit-trail.ts'
-import type { AppContext } from '../context.ts'
+import { type AppContext, originOf } from '../context.ts'
 import { presentList, readCursor, uuid } from '../routes/shapes.ts'
 import { Cell, NextPage, RecordName, RecordRow, Records, readFilter, showAdminPage } from './admin-frame.tsx'
 import { Field, type Problems, RefusedNotice } from './form-fields.tsx'
@@ -29,7 +29,10 @@ export async function adminAuditPage(c: AppContext): Promise<Response> {
   const hasProblems = Object.keys(problems).length > 0
   const page = { before: readCursor(c.req.query('cursor')), limit: entriesAPage + 1 }
   // Asked even then: it says whether this page is for whoever asks.
-  const [me, rows] = await Promise.all([whoAmI(deps.db, claim), listAuditTrail(deps.db, claim, filter, page)])
+  const [me, rows] = await Promise.all([
+    whoAmI(deps.db, claim),
+    listAuditTrail(deps.db, claim, filter, page, originOf(c)),
+  ])
   const { items, next_cursor } = presentList(hasProblems ? [] : rows, entriesAPage, (row) => row)
   const isFiltered = Object.values(typed).some((value) => value !== '')
   const refused = { status: 422, code: 'invalid_input', problems, retryAfterSeconds: null } as const

@@ -42,7 +42,7 @@ async function readShown(c: AppContext, id: string): Promise<Shown> {
   const { db } = c.env.deps
   const claim = await requireClaim(c)
   const footprint = await readUserFootprint(db, claim, id, originOf(c))
-  const [me, user] = await Promise.all([whoAmI(db, claim), readUser(db, claim, id)])
+  const [me, user] = await Promise.all([whoAmI(db, claim), readUser(db, claim, id, originOf(c))])
   return { me, user, footprint }
 }
 
@@ -66,7 +66,7 @@ async function showUser(c: AppContext, id: string, refused: Refused | null): Pro
   const title = userTitle(user)
   return showAdminPage(
     c,
-    { title, me, path: list, status: refused?.status ?? 200 },
+    { title, me, path: list, refused },
     <>
       <RefusedNotice refused={refused} title="Nothing was changed" />
       {refused === null && Object.hasOwn(doneWords, done) ? <Notice tone="good" title={doneWords[done] ?? ''} /> : null}
@@ -138,7 +138,7 @@ async function showDelete(c: AppContext, id: string, refused: Refused | null): P
   const isSelf = me.id === user.id
   return showAdminPage(
     c,
-    { title: `Delete ${userTitle(user)}`, me, path: list, width: 'narrow', status: refused?.status ?? 200 },
+    { title: `Delete ${userTitle(user)}`, me, path: list, width: 'narrow', refused },
     <>
       <RefusedNotice refused={refused} title="The user was not deleted" />
       <DeleteQuestion user={user} footprint={footprint} whose={isSelf ? 'own' : 'other'} />

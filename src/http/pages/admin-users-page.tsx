@@ -2,7 +2,7 @@
 
 import { whoAmI } from '../../auth/sessions.ts'
 import { listUsers, type User, type UserSearch } from '../../users/administration.ts'
-import type { AppContext } from '../context.ts'
+import { type AppContext, originOf } from '../context.ts'
 import { presentList, readCursor } from '../routes/shapes.ts'
 import { Cell, NextPage, RecordName, RecordRow, Records, readFilter, showAdminPage } from './admin-frame.tsx'
 import { Moment, Notice } from './parts.tsx'
@@ -26,7 +26,7 @@ export async function adminUsersPage(c: AppContext): Promise<Response> {
   const choice = choices.find(({ value }) => value === c.req.query('show')) ?? choices[0]
   const search = { text: q === '' ? null : q, role: choice.role, isActive: choice.isActive }
   const page = { before: readCursor(c.req.query('cursor')), limit: usersAPage + 1 }
-  const [me, rows] = await Promise.all([whoAmI(deps.db, claim), listUsers(deps.db, claim, search, page)])
+  const [me, rows] = await Promise.all([whoAmI(deps.db, claim), listUsers(deps.db, claim, search, page, originOf(c))])
   const { items, next_cursor } = presentList(rows, usersAPage, (row) => row)
   const isFiltered = q !== '' || choice.value !== ''
   return showAdminPage(

@@ -18,7 +18,7 @@ async function showDelete(c: AppContext, refused: Refused | null): Promise<Respo
   const me = await whoAmI(c.env.deps.db, await requireClaim(c))
   return showPage(
     c,
-    { title: 'Delete the account', visitor: me, section: 'settings', width: 'narrow', status: refused?.status ?? 200 },
+    { title: 'Delete the account', visitor: me, section: 'settings', width: 'narrow', refused },
     <>
       <RefusedNotice refused={refused} title="The account was not deleted" />
       <div class="card gate">

@@ -4,7 +4,7 @@
 import type { Child } from 'hono/jsx'
 import { AppError, type ErrorCode } from '../../errors.ts'
 import { Notice } from './parts.tsx'
-import { wordsFor } from './refusal-words.tsx'
+import { waitWords, wordsFor } from './refusal-words.tsx'
 
 /** A sentence for each field that was refused, by the field's name in the form. */
 export type Problems = Readonly<Record<string, string>>
@@ -101,6 +101,14 @@ export const Submit = ({
   </button>
 )
 
+/** What several pages say beside a field of this name. */
+export const fieldSentences = {
+  email: 'This is no e-mail address we can write to.',
+  username: 'A user name has 3 to 32 letters, digits, dots, hyphens or underscores, and begins with a letter or digit.',
+  full_name: 'A name has at most 200 characters.',
+  new_password: 'A password has 8 to 128 characters, and is neither your address nor your user name.',
+} as const
+
 /** What a verb refused, as the page says it: beside the fields, or in a notice above them. */
 export interface Refused {
   readonly status: AppError['status']
@@ -112,7 +120,8 @@ export interface Refused {
 /**
  * The refusal of `thrown` where it is one that the page itself can show; everything else is thrown on: sessions that
  * ended, missing presence, outages have answers of their own.
- * @param sentences what to say beside a field, by the path the verb or schema names
+ * @param sentences what to say beside a field, by the path the verb or schema names, or by a code of `fields`
+ * @param fields beside which field a code is said
  */
 export function shownRefusal(
   thrown: unknown,
@@ -126,7 +135,7 @@ export function shownRefusal(
   const problems: Record<string, string> = {}
   for (const { path, message } of thrown.errors) problems[path] = sentences[path] ?? `This ${message}.`
   const field = fields[code]
-  if (field !== undefined) problems[field] = wordsFor(code).text
+  if (field !== undefined) problems[field] = sentences[code] ?? wordsFor(code).text
   return { status, code, problems, retryAfterSeconds }
 }
 
@@ -145,9 +154,7 @@ export const RefusedNotice = ({ refused, title }: { refused: Refused | null; tit
           ))}
         </ul>
       ) : null}
-      {refused.retryAfterSeconds === null ? null : (
-        <p>Try again in {Math.max(1, Math.ceil(refused.retryAfterSeconds / 60))} min.</p>
-      )}
+      {refused.retryAfterSeconds === null ? null : <p>Try again in {waitWords(refused.retryAfterSeconds)}.</p>}
     </Notice>
   )
 }

@@ -35,7 +35,7 @@ async function showKeys(c: AppContext, form: { fields: KeyFields; problems: KeyP
   const claim = await requireClaim(c)
   const [me, rows, ownMailboxes] = await Promise.all([
     whoAmI(deps.db, claim),
-    listKeys(deps.db, claim, { before: readCursor(c.req.query('cursor')), limit: keysAPage + 1 }),
+    listKeys(deps.db, claim, { before: readCursor(c.req.query('cursor')), limit: keysAPage + 1 }, originOf(c)),
     listMailAccounts(deps, claim, { forUserId: null, before: null, limit: ownMailboxesShown }),
   ])
   const { items, next_cursor } = presentList(rows, keysAPage, (row) => row)

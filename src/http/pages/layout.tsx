@@ -6,6 +6,7 @@ import type { Child } from 'hono/jsx'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Me } from '../../auth/sessions.sql.ts'
 import type { AppContext } from '../context.ts'
+import type { Refused } from './form-fields.tsx'
 import { BrandMark } from './marks.tsx'
 
 export type Section = 'mailboxes' | 'settings' | 'admin' | 'docs'
@@ -20,6 +21,8 @@ export interface Frame {
   /** Narrow for one question or refusal, wide for lists. */
   readonly width?: 'narrow' | 'wide'
   readonly status?: ContentfulStatusCode
+  /** What a form of the page was refused for: the status then, and when to come back. */
+  readonly refused?: Refused | null
 }
 
 const sections = [
@@ -52,7 +55,9 @@ export function showPage(c: AppContext, frame: Frame, body: Child): Response | P
       </body>
     </html>
   )
-  return c.html(html`<!doctype html>${document}`, frame.status ?? 200)
+  const { refused = null } = frame
+  if (refused !== null && refused.retryAfterSeconds !== null) c.header('Retry-After', String(refused.retryAfterSeconds))
+  return c.html(html`<!doctype html>${document}`, frame.status ?? refused?.status ?? 200)
 }
 
 export const DocumentHead = ({ title, children }: { title: string; children?: Child }) => (

@@ -9,7 +9,7 @@ import { updateProfile } from '../../users/profile.ts'
 import { type AppContext, originOf } from '../context.ts'
 import { sendMessages } from '../send-messages.ts'
 import { readForm, readPictureForm } from './form-body.ts'
-import { Field, PageForm, type Refused, RefusedNotice, Submit, shownRefusal } from './form-fields.tsx'
+import { Field, fieldSentences, PageForm, type Refused, RefusedNotice, Submit, shownRefusal } from './form-fields.tsx'
 import { showPage } from './layout.tsx'
 import { Badge } from './parts.tsx'
 import { DoneNotice, SettingsHead } from './settings-frame.tsx'
@@ -25,15 +25,21 @@ interface Attempt {
 }
 
 const sentences = {
-  full_name: 'A name has at most 200 characters.',
-  username:
-    'A user name has 3 to 32 small letters, digits, dots, hyphens or underscores, and begins with a letter or digit.',
-  new_email: 'This is no e-mail address we can write to.',
+  ...fieldSentences,
+  new_email: fieldSentences.email,
+  avatar: 'A picture is a PNG, JPEG or WebP file.',
+  body_too_large: 'A picture has at most 2 MB.',
 }
 const titles = {
   profile: 'Your profile was not saved',
   picture: 'Your picture was not changed',
   email: 'Your address was not changed',
+} as const
+
+const fieldsOfCodes = {
+  profile: { username_taken: 'username' },
+  picture: { picture_refused: 'avatar', body_too_large: 'avatar' },
+  email: {},
 } as const
 
 /** GET /settings */
@@ -48,7 +54,7 @@ async function showProfile(c: AppContext, attempt: Attempt | null): Promise<Resp
     attempt?.form === form ? (attempt.typed[name] ?? '') : stored
   return showPage(
     c,
-    { title: 'Profile', visitor: me, section: 'settings', status: attempt?.refused.status ?? 200 },
+    { title: 'Profile', visitor: me, section: 'settings', refused: attempt?.refused ?? null },
     <>
       <DoneNotice done={c.req.query('done')} />
       {attempt === null ? null : <RefusedNotice refused={attempt.refused} title={titles[attempt.form]} />}
@@ -160,9 +166,9 @@ export async function changeProfile(c: AppContext): Promise<Response> {
   const { deps } = c.env
   const mediaType = c.req.header('Content-Type')?.split(';')[0]?.trim().toLowerCase()
   if (mediaType === 'multipart/form-data') {
-    const { action, picture } = await readPictureForm(c)
-    if (action !== 'picture') throw new AppError('invalid_input')
     return attempt(c, 'picture', {}, '/settings?done=picture', async () => {
+      const { action, picture } = await readPictureForm(c)
+      if (action !== 'picture') throw new AppError('invalid_input')
       const { messages } = await putAvatar(deps, claim, picture, originOf(c))
       await sendMessages(c, messages)
     })
@@ -204,7 +210,7 @@ async function attempt(
   try {
     await verb()
   } catch (thrown) {
-    const refused = shownRefusal(thrown, sentences, { username_taken: 'username', picture_refused: 'avatar' })
+    const refused = shownRefusal(thrown, sentences, fieldsOfCodes[form])
     return showProfile(c, { form, typed, refused })
   }
   return c.redirect(next, 303)

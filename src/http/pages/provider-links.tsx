@@ -28,6 +28,11 @@ export function signInPath(provider: string, returnTo: string = homeAfterSignIn)
   return `/auth/${provider}/login?return_to=${encodePath(returnTo)}`
 }
 
+/** Signing in anew as a proof of presence: it asks who it is, and for no mailbox. */
+export function proofPath(provider: string, returnTo: string): string {
+  return `/auth/${provider}/login?scopes=identity&return_to=${encodePath(returnTo)}`
+}
+
 export function connectPath(provider: string): string {
   return `/auth/${provider}/login?purpose=connect&scopes=mail&return_to=/mailboxes`
 }

@@ -5,15 +5,11 @@ import { requestReset, resetPassword } from '../../auth/reset-password.ts'
 import { type AppContext, originOf } from '../context.ts'
 import { sendMessages } from '../send-messages.ts'
 import { readForm } from './form-body.ts'
-import { Field, PageForm, type Refused, RefusedNotice, Submit, shownRefusal } from './form-fields.tsx'
+import { Field, fieldSentences, PageForm, type Refused, RefusedNotice, Submit, shownRefusal } from './form-fields.tsx'
 import { showPage } from './layout.tsx'
 import { personOrNobody } from './signed-in.ts'
 
-const sentences = {
-  email: 'This is no e-mail address we can write to.',
-  otp: 'The code is the number of six digits in the letter.',
-  new_password: 'A password has 8 to 128 characters, and is neither your address nor your user name.',
-}
+const sentences = { ...fieldSentences, otp: 'The code is the number of six digits in the letter.' }
 
 /** GET /forgot-password */
 export async function forgotPasswordPage(c: AppContext): Promise<Response> {
@@ -24,7 +20,7 @@ async function showForgot(c: AppContext, email: string, refused: Refused | null)
   const visitor = await personOrNobody(c)
   return showPage(
     c,
-    { title: 'Forgot your password?', visitor, width: 'narrow', status: refused?.status ?? 200 },
+    { title: 'Forgot your password?', visitor, width: 'narrow', refused },
     <>
       <RefusedNotice refused={refused} title="No letter was sent" />
       <div class="card gate">
@@ -91,7 +87,7 @@ async function showReset(c: AppContext, { email, token, refused }: Typed): Promi
   const visitor = await personOrNobody(c)
   return showPage(
     c,
-    { title: 'Choose a new password', visitor, width: 'narrow', status: refused?.status ?? 200 },
+    { title: 'Choose a new password', visitor, width: 'narrow', refused },
     <>
       <RefusedNotice refused={refused} title="Your password was not changed" />
       <div class="card gate">

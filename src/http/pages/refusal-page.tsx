@@ -7,7 +7,7 @@ import type { AppContext } from '../context.ts'
 import { sessionCookieClaim } from '../cookies.ts'
 import { showPage } from './layout.tsx'
 import { encodePath, offeredProviders } from './provider-links.tsx'
-import { wordsFor } from './refusal-words.tsx'
+import { waitWords, wordsFor } from './refusal-words.tsx'
 
 const loginPath = /\/(?:auth|oauth)\/[^/]+\/login\/?$/
 const callbackPath = /\/(?:auth|oauth)\/([^/]+)\/callback\/?$/
@@ -101,10 +101,4 @@ function beginningOf(c: AppContext): string {
   const isOffered = offeredProviders(c.env.deps).some(({ code }) => code === provider)
   const isClosed = settings.isHandoffChallengeRequired && settings.frontendCallbackUrl !== null
   return isOffered && !isClosed ? `/auth/${provider}/login` : '/sign-in'
-}
-
-function waitWords(seconds: number): string {
-  if (seconds < 60) return `${seconds} seconds`
-  const minutes = Math.ceil(seconds / 60)
-  return minutes === 1 ? 'a minute' : `${minutes} minutes`
 }

@@ -3,6 +3,7 @@
 
 import { type ErrorCode, refusals } from '../../errors.ts'
 import { Notice } from './parts.tsx'
+import { linkingPage } from './provider-links.tsx'
 
 interface Words {
   readonly title: string
@@ -84,13 +85,32 @@ export function wordsFor(code: ErrorCode): Words {
   return ownWords[code] ?? refusalOf(code)
 }
 
+/** `a minute`, `30 minutes`: until it may be tried again. */
+export function waitWords(seconds: number): string {
+  if (seconds < 60) return `${seconds} seconds`
+  const minutes = Math.ceil(seconds / 60)
+  return minutes === 1 ? 'a minute' : `${minutes} minutes`
+}
+
+/** Where a person goes on who was adding a way to sign in: a refused flow ends on `/mailboxes`, where that is not done. */
+const onward: Partial<Record<ErrorCode, { path: string; label: string }>> = {
+  identity_in_use: { path: linkingPage, label: 'Go to your ways to sign in' },
+  step_up_required: { path: `/step-up?return_to=${linkingPage}`, label: 'Confirm it is you' },
+}
+
 /** The notice of `?error=<code>`; nothing for a code that is none of ours. */
 export const ErrorNotice = ({ code }: { code: string | undefined }) => {
   if (code === undefined || !isKnown(code)) return null
   const { title, text } = wordsFor(code)
+  const way = onward[code]
   return (
     <Notice tone="bad" title={title}>
       <p>{text}</p>
+      {way === undefined ? null : (
+        <p>
+          <a href={way.path}>{way.label}</a>
+        </p>
+      )}
     </Notice>
   )
 }

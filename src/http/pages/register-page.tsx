@@ -4,8 +4,9 @@ import { register } from '../../users/register.ts'
 import { type AppContext, originOf } from '../context.ts'
 import { sendMessages } from '../send-messages.ts'
 import { readForm } from './form-body.ts'
-import { Field, PageForm, type Refused, RefusedNotice, Submit, shownRefusal } from './form-fields.tsx'
+import { Field, fieldSentences, PageForm, type Refused, RefusedNotice, Submit, shownRefusal } from './form-fields.tsx'
 import { showPage } from './layout.tsx'
+import { Notice } from './parts.tsx'
 import { offeredProviders, SignInButtons } from './provider-links.tsx'
 import { personOrNobody } from './signed-in.ts'
 
@@ -16,13 +17,7 @@ interface Typed {
   readonly refused: Refused | null
 }
 
-const sentences = {
-  email: 'This is no e-mail address we can write to.',
-  username:
-    'A user name has 3 to 32 small letters, digits, dots, hyphens or underscores, and begins with a letter or digit.',
-  full_name: 'A name has at most 200 characters.',
-  password: 'A password has 8 to 128 characters, and is neither your address nor your user name.',
-}
+const sentences = { ...fieldSentences, password: fieldSentences.new_password }
 
 /** GET /register */
 export async function registerPage(c: AppContext): Promise<Response> {
@@ -36,9 +31,16 @@ async function showRegister(c: AppContext, typed: Typed): Promise<Response> {
   const providers = offeredProviders(deps)
   return showPage(
     c,
-    { title: 'Create an account', visitor: await personOrNobody(c), width: 'narrow', status: refused?.status ?? 200 },
+    { title: 'Create an account', visitor: await personOrNobody(c), width: 'narrow', refused },
     <>
       <RefusedNotice refused={refused} title="Your account was not created" />
+      {deps.settings.mail === null ? (
+        <Notice tone="warn" title="No letter can be sent from here yet">
+          <p>
+            Whoever runs this service has not set up outgoing mail, so an account cannot be confirmed at the moment.
+          </p>
+        </Notice>
+      ) : null}
       <div class="card gate">
         <h1>Create an account</h1>
         {providers.length === 0 ? null : (

@@ -3,7 +3,7 @@
 import { listKeys } from '../../auth/service-keys.ts'
 import { whoAmI } from '../../auth/sessions.ts'
 import { AppError } from '../../errors.ts'
-import type { AppContext } from '../context.ts'
+import { type AppContext, originOf } from '../context.ts'
 import { uuid } from '../routes/shapes.ts'
 import { Reach } from './keys-page.tsx'
 import { showPage } from './layout.tsx'
@@ -17,7 +17,7 @@ export async function revokeKeyPage(c: AppContext): Promise<Response> {
   if (!id.success) throw new AppError('not_found')
   // The list read from just after this id, one row long: the key itself, if there is one.
   const page = { before: nextUuid(id.data), limit: 1 }
-  const [me, [key]] = await Promise.all([whoAmI(deps.db, claim), listKeys(deps.db, claim, page)])
+  const [me, [key]] = await Promise.all([whoAmI(deps.db, claim), listKeys(deps.db, claim, page, originOf(c))])
   if (key === undefined || key.id !== id.data.toLowerCase() || key.status === 'revoked') throw new AppError('not_found')
   return showPage(
     c,

@@ -12,7 +12,16 @@ import { clearSessionCookie } from '../cookies.ts'
 import { uuid } from '../routes/shapes.ts'
 import { sendMessages } from '../send-messages.ts'
 import { readForm } from './form-body.ts'
-import { Field, PageForm, type Problems, type Refused, RefusedNotice, Submit, shownRefusal } from './form-fields.tsx'
+import {
+  Field,
+  fieldSentences,
+  PageForm,
+  type Problems,
+  type Refused,
+  RefusedNotice,
+  Submit,
+  shownRefusal,
+} from './form-fields.tsx'
 import { showPage } from './layout.tsx'
 import { ProviderMark } from './marks.tsx'
 import { Badge, Moment } from './parts.tsx'
@@ -24,8 +33,9 @@ import { requireClaim } from './signed-in.ts'
 const devicesShown = 50
 const path = '/settings/security'
 const sentences = {
+  ...fieldSentences,
   current_password: 'Enter the password you have now.',
-  new_password: 'A password has 8 to 128 characters, and is neither your address nor your user name.',
+  invalid_credentials: 'This is not your current password.',
 }
 
 /** GET /settings/security */
@@ -44,7 +54,7 @@ async function showSecurity(c: AppContext, refused: Refused | null): Promise<Res
   const now = deps.clock()
   return showPage(
     c,
-    { title: 'Security', visitor: me, section: 'settings', status: refused?.status ?? 200 },
+    { title: 'Security', visitor: me, section: 'settings', refused },
     <>
       <ErrorNotice code={c.req.query('error')} />
       <DoneNotice done={c.req.query('done')} />
@@ -109,7 +119,8 @@ interface MethodsProps {
 
 const SignInMethods = ({ me, identities, providers, now }: MethodsProps) => {
   const nameOf = (code: string): string => providers.find((provider) => provider.code === code)?.name ?? code
-  const isLast = identities.length === 1 && !me.hasPassword
+  // As the verb judges: a password counts where there is a name to say with it.
+  const isLast = identities.length === 1 && !(me.hasPassword && (me.emailVerified || me.username !== null))
   return (
     <section class="card" aria-labelledby="methods-title">
       <h2 id="methods-title">Ways to sign in</h2>
@@ -222,6 +233,7 @@ export async function changeSecurity(c: AppContext): Promise<Response> {
   } catch (thrown) {
     // A second click: what it asks for is so already.
     if (thrown instanceof AppError && thrown.code === 'not_found') return c.redirect(`${path}?done=gone`, 303)
-    return showSecurity(c, shownRefusal(thrown, sentences, { password_too_common: 'new_password' }))
+    const fields = { password_too_common: 'new_password', invalid_credentials: 'current_password' }
+    return showSecurity(c, shownRefusal(thrown, sentences, fields))
   }
 }

@@ -34,7 +34,7 @@ async function showSignIn(c: AppContext, typed: Typed): Promise<Response> {
   const { returnTo, refused } = typed
   return showPage(
     c,
-    { title: 'Sign in', visitor: me, width: 'narrow', status: refused?.status ?? 200 },
+    { title: 'Sign in', visitor: me, width: 'narrow', refused },
     <>
       <SignInErrorNotice code={c.req.query('error')} />
       <DoneNotice done={c.req.query('done')} />
@@ -84,7 +84,7 @@ async function showSignIn(c: AppContext, typed: Typed): Promise<Response> {
 /** POST /sign-in, `action=sign_in`: 303 to where the person was going, with a session of our pages. */
 export async function signInByForm(c: AppContext): Promise<Response> {
   const form = await readForm(c)
-  const identifier = form.get('identifier') ?? ''
+  const identifier = (form.get('identifier') ?? '').trim()
   const returnTo = ownPage(c, form.get('return_to') ?? undefined)
   const { deps } = c.env
   const session = await newCookieSession(deps.clock)

@@ -8,10 +8,11 @@ import { type AppContext, originOf } from '../context.ts'
 import { readForm } from './form-body.ts'
 import { Field, PageForm, type Refused, RefusedNotice, Submit, shownRefusal } from './form-fields.tsx'
 import { showPage } from './layout.tsx'
-import { offeredProviders, signInPath } from './provider-links.tsx'
+import { offeredProviders, proofPath } from './provider-links.tsx'
 import { ownPage, requireClaim } from './signed-in.ts'
 
 const home = '/settings/security'
+const sentences = { invalid_credentials: 'This is not the password of your account.' }
 
 /** GET /step-up */
 export async function stepUpPage(c: AppContext): Promise<Response> {
@@ -25,10 +26,13 @@ async function showStepUp(c: AppContext, returnTo: string, refused: Refused | nu
     whoAmI(deps.db, claim),
     listIdentities(deps.db, claim, { before: null, limit: 20 }),
   ])
-  const linked = offeredProviders(deps).filter(({ code }) => identities.some(({ provider }) => provider === code))
+  // Another account at the provider would be another sign-in here: the addresses say which one to choose.
+  const linked = offeredProviders(deps)
+    .map(({ code, name }) => ({ code, name, accounts: identities.filter(({ provider }) => provider === code) }))
+    .filter(({ accounts }) => accounts.length > 0)
   return showPage(
     c,
-    { title: 'Please confirm it is you', visitor: me, width: 'narrow', status: refused?.status ?? 200 },
+    { title: 'Please confirm it is you', visitor: me, width: 'narrow', refused },
     <>
       <RefusedNotice refused={refused} title="That did not work" />
       <div class="card gate">
@@ -38,7 +42,13 @@ async function showStepUp(c: AppContext, returnTo: string, refused: Refused | nu
           <PageForm path="/step-up" action="password">
             <input type="hidden" name="return_to" value={returnTo} />
             <input type="hidden" name="username" value={me.email} autocomplete="username" />
-            <Field name="password" label="Your password" type="password" autocomplete="current-password" />
+            <Field
+              name="password"
+              label="Your password"
+              type="password"
+              autocomplete="current-password"
+              problems={refused?.problems ?? {}}
+            />
             <div class="actions">
               <Submit>Go on</Submit>
             </div>
@@ -51,14 +61,21 @@ async function showStepUp(c: AppContext, returnTo: string, refused: Refused | nu
         ) : null}
         {linked.length === 0 ? null : (
           <ul class="providers">
-            {linked.map(({ code, name }) => (
+            {linked.map(({ code, name, accounts }) => (
               <li>
-                <a class="provider-button" href={signInPath(code, returnTo)}>
+                <a class="provider-button" href={proofPath(code, returnTo)}>
                   <span>Confirm with {name}</span>
                 </a>
+                <p class="soft">As {accounts.map(({ email }) => email ?? 'the account you linked').join(' or ')}</p>
               </li>
             ))}
           </ul>
+        )}
+        {me.hasPassword || linked.length > 0 ? null : (
+          <p>
+            No way to sign in of this account is offered here just now.{' '}
+            <a href="/forgot-password">Set a password by letter</a>, sign in with it, and try again.
+          </p>
         )}
       </div>
     </>,
@@ -73,7 +90,7 @@ export async function stepUpByForm(c: AppContext): Promise<Response> {
   try {
     await stepUp(c.env.deps, claim, { password: form.get('password') ?? '' }, originOf(c))
   } catch (thrown) {
-    return showStepUp(c, returnTo, shownRefusal(thrown, {}))
+    return showStepUp(c, returnTo, shownRefusal(thrown, sentences, { invalid_credentials: 'password' }))
   }
   return c.redirect(returnTo, 303)
 }

@@ -1,7 +1,8 @@
 // `/verify-email?token=`: what the links of two letters open: a waiting registration, and a change of address. Opening it
 // changes nothing, so a mail scanner that follows links spends none (SECURITY OT-13); the form's button does.
 
-import { newCookieSession } from '../../auth/sessions.ts'
+import { newCookieSession, whoAmI } from '../../auth/sessions.ts'
+import { AppError } from '../../errors.ts'
 import { homeAfterSignIn } from '../../oauth/return-to.ts'
 import { confirmEmailChange } from '../../users/change-email.ts'
 import { confirmRegistration, purposeOfLink, resendVerification } from '../../users/confirm.ts'
@@ -9,12 +10,10 @@ import { type AppContext, originOf } from '../context.ts'
 import { sessionCookieClaim, setSessionCookie } from '../cookies.ts'
 import { sendMessages } from '../send-messages.ts'
 import { readForm } from './form-body.ts'
-import { Field, PageForm, type Refused, RefusedNotice, Submit, shownRefusal } from './form-fields.tsx'
+import { Field, fieldSentences, PageForm, type Refused, RefusedNotice, Submit, shownRefusal } from './form-fields.tsx'
 import { showPage } from './layout.tsx'
 import { Notice } from './parts.tsx'
 import { personOrNobody, requireClaim } from './signed-in.ts'
-
-const sentences = { new_password: 'A password has 8 to 128 characters, and is not your address.' }
 
 /** GET /verify-email */
 export async function verifyEmailPage(c: AppContext): Promise<Response> {
@@ -23,23 +22,39 @@ export async function verifyEmailPage(c: AppContext): Promise<Response> {
   return showLink(c, token, null)
 }
 
-/** What a link opens, by the letter it came from; a link that is none of ours is told from a spent one only by the verb. */
+/** What a link opens, by the letter it came from; one that is none of ours is told from a spent one only by the verb. */
 async function showLink(c: AppContext, token: string, refused: Refused | null): Promise<Response> {
   const purpose = await purposeOfLink(c.env.deps.codeKey, token)
-  if (purpose === 'email_change') return showChange(c, token, refused)
-  if (purpose === 'registration') return showConfirm(c, token, refused)
+  if (purpose === null || refused?.code === 'invalid_code') return showDeadLink(c, purpose, refused)
+  return purpose === 'email_change' ? showChange(c, token, refused) : showConfirm(c, token, refused)
+}
+
+async function showDeadLink(
+  c: AppContext,
+  purpose: 'registration' | 'email_change' | null,
+  refused: Refused | null,
+): Promise<Response> {
+  const isChange = purpose === 'email_change'
   return showPage(
     c,
     { title: 'This link does not work', visitor: await personOrNobody(c), width: 'narrow', status: 400 },
-    <div class="card gate">
-      <h1>This link does not work</h1>
-      <p>It may have been cut by a mail program. Copy the whole address from the letter, or ask for another letter.</p>
-      <p class="actions">
-        <a class="button primary" href="/verify-email">
-          Send another letter
-        </a>
-      </p>
-    </div>,
+    <>
+      <RefusedNotice refused={refused} title="Nothing was changed" />
+      <div class="card gate">
+        <h1>This link does not work</h1>
+        <p>It was used already, is more than a day old, or was cut by a mail program: copy it whole from the letter.</p>
+        <p class="actions">
+          <a class="button primary" href={isChange ? '/settings' : '/verify-email'}>
+            {isChange ? 'Go to your settings' : 'Send another letter'}
+          </a>
+          {isChange ? null : (
+            <a class="button" href="/sign-in">
+              Sign in
+            </a>
+          )}
+        </p>
+      </div>
+    </>,
   )
 }
 
@@ -47,7 +62,7 @@ async function showConfirm(c: AppContext, token: string, refused: Refused | null
   const { appName } = c.env.deps.settings
   return showPage(
     c,
-    { title: 'Confirm your address', visitor: null, width: 'narrow', status: refused?.status ?? 200 },
+    { title: 'Confirm your address', visitor: null, width: 'narrow', refused },
     <>
       <RefusedNotice refused={refused} title="Your account was not opened" />
       <div class="card gate">
@@ -87,20 +102,17 @@ async function showConfirm(c: AppContext, token: string, refused: Refused | null
 
 async function showChange(c: AppContext, token: string, refused: Refused | null): Promise<Response> {
   // Only the session of who asked may confirm: without one, the way to sign in.
-  await requireClaim(c)
-  const me = await personOrNobody(c)
+  const me = await whoAmI(c.env.deps.db, await requireClaim(c))
   return showPage(
     c,
-    { title: 'Confirm your new address', visitor: me, width: 'narrow', status: refused?.status ?? 200 },
+    { title: 'Confirm your new address', visitor: me, width: 'narrow', refused },
     <>
       <RefusedNotice refused={refused} title="Your address was not changed" />
       <div class="card gate">
         <h1>Confirm your new address</h1>
-        {me === null ? null : (
-          <p>
-            This account’s address is <strong>{me.email}</strong> until you confirm the new one.
-          </p>
-        )}
+        <p>
+          This account’s address is <strong>{me.email}</strong> until you confirm the new one.
+        </p>
         <PageForm path="/verify-email" action="change" label="Confirm the new address">
           <input type="hidden" name="token" value={token} />
           <div class="actions">
@@ -119,7 +131,7 @@ async function showSent(c: AppContext, refused: Refused | null = null): Promise<
   const isAgain = c.req.query('sent') === 'again'
   return showPage(
     c,
-    { title: 'Look into your mail', visitor: await personOrNobody(c), width: 'narrow', status: refused?.status ?? 200 },
+    { title: 'Look into your mail', visitor: await personOrNobody(c), width: 'narrow', refused },
     <>
       <RefusedNotice refused={refused} title="No letter was sent" />
       {isAgain ? (
@@ -160,8 +172,10 @@ export async function verifyEmailByForm(c: AppContext): Promise<Response> {
       return confirm(c, token, { newPassword: form.get('new_password') ?? '' })
     case 'change':
       return change(c, token)
-    default:
+    case 'resend':
       return resend(c, (form.get('email') ?? '').trim())
+    default:
+      throw new AppError('invalid_input')
   }
 }
 
@@ -176,7 +190,7 @@ async function confirm(
     const ended = await sessionCookieClaim(c)
     await confirmRegistration(deps, { token, ...proof }, { session: session.params, ended }, originOf(c))
   } catch (thrown) {
-    return showLink(c, token, shownRefusal(thrown, sentences, { password_too_common: 'new_password' }))
+    return showLink(c, token, shownRefusal(thrown, fieldSentences, { password_too_common: 'new_password' }))
   }
   setSessionCookie(c, session.cookie)
   return c.redirect(homeAfterSignIn, 303)
@@ -188,7 +202,7 @@ async function change(c: AppContext, token: string): Promise<Response> {
     const { messages } = await confirmEmailChange(c.env.deps, claim, { token }, originOf(c))
     await sendMessages(c, messages)
   } catch (thrown) {
-    return showLink(c, token, shownRefusal(thrown, sentences))
+    return showLink(c, token, shownRefusal(thrown, fieldSentences))
   }
   return c.redirect('/settings?done=email_changed', 303)
 }
@@ -198,7 +212,7 @@ async function resend(c: AppContext, email: string): Promise<Response> {
     const { messages } = await resendVerification(c.env.deps, { email }, originOf(c))
     await sendMessages(c, messages)
   } catch (thrown) {
-    return showSent(c, shownRefusal(thrown, { email: 'This is no e-mail address we can write to.' }))
+    return showSent(c, shownRefusal(thrown, fieldSentences))
   }
   return c.redirect('/verify-email?sent=again', 303)
 }

@@ -87,7 +87,8 @@ export function declareApiKeys(keys: Resource): void {
     },
     async (c, input) => {
       const { limit, cursor } = input.query
-      const rows = await listKeys(c.env.deps.db, claimed(input), { before: readCursor(cursor), limit: limit + 1 })
+      const page = { before: readCursor(cursor), limit: limit + 1 }
+      const rows = await listKeys(c.env.deps.db, claimed(input), page, originOf(c))
       return c.json(presentList(rows, limit, presentKey))
     },
   )

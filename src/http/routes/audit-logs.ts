@@ -2,6 +2,7 @@
 
 import * as z from 'zod'
 import { type AuditEntry, auditActions, listAuditTrail } from '../../ops/audit-trail.ts'
+import { originOf } from '../context.ts'
 import { claimed, declare, type Resource } from '../declare.ts'
 import { iso, listOf, pageQuery, presentList, readCursor, time, uuid } from './shapes.ts'
 
@@ -41,7 +42,7 @@ export function declareAuditLogs(trail: Resource): void {
       summary: 'The audit trail',
       description: 'Who did what to whom. `actor` is a user’s id; `after` leaves out what is not later.',
       tag: 'Audit trail',
-      audience: 'person',
+      audience: 'person_or_key',
       query: z.strictObject({
         actor: uuid.optional(),
         action: z.enum(auditActions).optional(),
@@ -59,7 +60,7 @@ export function declareAuditLogs(trail: Resource): void {
         after: after === undefined ? null : new Date(after),
       }
       const page = { before: readCursor(cursor), limit: limit + 1 }
-      const rows = await listAuditTrail(c.env.deps.db, claimed(input), filter, page)
+      const rows = await listAuditTrail(c.env.deps.db, claimed(input), filter, page, originOf(c))
       return c.json(presentList(rows, limit, presentEntry))
     },
   )

@@ -56,13 +56,13 @@ export function declareOwnAvatar(auth: Resource): void {
 
 const extensions: Readonly<Record<string, string>> = { 'image/png': 'png', 'image/jpeg': 'jpg', 'image/webp': 'webp' }
 
-/** GET /avatars/{avatar_id}, at the root. */
-export function declareAvatars(root: Resource): void {
+/** GET /avatars/{avatar_id}. */
+export function declareAvatars(avatars: Resource): void {
   declare(
-    root,
+    avatars,
     {
       method: 'get',
-      path: '/avatars/{avatar_id}',
+      path: '/{avatar_id}',
       operationId: 'readAvatar',
       summary: 'A picture',
       description: 'For anyone who knows its name. A picture never changes: a new one has a new name.',

@@ -5,17 +5,14 @@ import { requestReset, resetPassword } from '../../auth/reset-password.ts'
 import { originOf } from '../context.ts'
 import { declare, type Resource } from '../declare.ts'
 import { sendMessages } from '../send-messages.ts'
-import { linkToken } from './registration.ts'
-
-const address = z.string().min(1).max(254)
-const newPassword = z.string().min(1).max(1_024).describe('8 to 128 characters, none of the common ones')
+import { address, linkToken, password } from './registration.ts'
 
 const resetBody = z
   .strictObject({
     token: linkToken.optional(),
     email: address.optional(),
     otp: z.string().min(1).max(100).optional(),
-    new_password: newPassword,
+    new_password: password,
   })
   .refine(({ token, email, otp }) => (token === undefined) === (email !== undefined && otp !== undefined), {
     path: ['token'],

@@ -13,8 +13,9 @@ import { isMultipart, pictureOf, readMultipart } from '../uploads.ts'
 import { admitJsonBody, refuseInput } from '../validate.ts'
 import { presentPair, tokenPairSchema } from './sessions.ts'
 
-const address = z.string().min(1).max(254)
-const password = z.string().min(1).max(1_024).describe('8 to 128 characters, none of the common ones')
+export const address = z.string().min(1).max(254)
+/** One to be set, or the one a registration was made with; its characters are the policy's matter. */
+export const password = z.string().min(1).max(1_024).describe('8 to 128 characters, none of the common ones')
 export const linkToken = z.string().min(1).max(200).describe('From the link of a letter')
 
 const registerBody = z.strictObject({
@@ -73,8 +74,10 @@ function fieldsOf(form: FormData): Record<string, File | string> {
     if (seen.has(name))
       throw new AppError('invalid_input', { errors: [{ path: name.slice(0, 100), message: 'is given twice' }] })
     seen.add(name)
-    // As for JSON: PostgreSQL takes no NUL.
-    if (typeof value === 'string' && value.includes('\0')) throw new AppError('malformed_request')
+    // As for JSON: PostgreSQL takes no NUL (a password's own rule judges it), and what was no UTF-8 is refused (the
+    // platform's reader has put U+FFFD in its place: two passwords would be one).
+    if (typeof value === 'string' && (value.includes('\ufffd') || (name !== 'password' && value.includes('\0'))))
+      throw new AppError('malformed_request')
     // An optional text input left empty is sent as such.
     const isLeftEmpty = value === '' && (name === 'username' || name === 'full_name')
     if (name !== 'avatar' && !isLeftEmpty) fields.set(name, value)

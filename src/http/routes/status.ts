@@ -101,7 +101,7 @@ export function declareStatus(root: Resource): void {
       operationId: 'prometheusMetrics',
       summary: 'Gauges for Prometheus',
       description:
-        'For a service key with `metrics:read`. Computed from tables: requests by route are in the platform’s logs.',
+        'For a service key with `metrics:read`, whatever user or mailboxes it is narrowed to: figures of the whole service, which name nobody. Computed from tables: requests by route are in the platform’s logs.',
       tag: 'Administration',
       audience: 'key',
       answers: { 200: { description: 'Text exposition 0.0.4', schema: z.string(), mediaType: 'text/plain' } },

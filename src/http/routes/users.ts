@@ -31,7 +31,7 @@ export function declareUsers(users: Resource): void {
       summary: 'All users',
       description: 'For administrators. `q` is part of an address, user name or full name.',
       tag: 'Users',
-      audience: 'person',
+      audience: 'person_or_key',
       query: z.strictObject({
         q: z.string().trim().max(200).optional(),
         role: z.enum(['user', 'admin']).optional(),
@@ -49,7 +49,8 @@ export function declareUsers(users: Resource): void {
         role: role ?? null,
         isActive: isActive === undefined ? null : isActive === 'true',
       }
-      const rows = await listUsers(db, claimed(input), search, { before: readCursor(cursor), limit: limit + 1 })
+      const page = { before: readCursor(cursor), limit: limit + 1 }
+      const rows = await listUsers(db, claimed(input), search, page, originOf(c))
       return c.json(presentList(rows, limit, (user) => presentUser(user, appUrl)))
     },
   )
@@ -68,7 +69,7 @@ export function declareUsers(users: Resource): void {
     },
     async (c, input) => {
       const { db, appUrl } = c.env.deps
-      return c.json(presentUser(await readUser(db, claimed(input), input.params.id), appUrl))
+      return c.json(presentUser(await readUser(db, claimed(input), input.params.id, originOf(c)), appUrl))
     },
   )
 
@@ -132,6 +133,7 @@ export function declareUsers(users: Resource): void {
     users,
     {
       ...one,
+      audience: 'person_or_key',
       method: 'post',
       path: '/{id}/unlock',
       operationId: 'unlockUser',

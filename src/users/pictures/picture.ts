@@ -2,7 +2,7 @@
 // nothing stays that a browser does not need to draw it (places, names, thumbnails, hidden files). No pixel is decoded:
 // a decoder costs memory and has bugs of its own. Pure; it knows nothing of storage or of whose picture it is.
 
-import { AppError } from '../errors.ts'
+import { AppError } from '../../errors.ts'
 import { cleanJpeg } from './jpeg.ts'
 import type { CleanPicture } from './picture-bytes.ts'
 import { cleanPng } from './png.ts'
