@@ -27,7 +27,10 @@ export interface Statement<P, R> {
 export function statement<P extends object, R extends object>(name: string, query: SQL): Statement<P, R> {
   let compiled: { sql: string; params: unknown[] } | null = null
   const compile = () => {
-    compiled ??= dialect.sqlToQuery(query)
+    if (compiled === null) {
+      const { sql: text, params } = dialect.sqlToQuery(query)
+      compiled = { sql: withoutLayout(text), params }
+    }
     return compiled
   }
   return {
@@ -39,6 +42,14 @@ export function statement<P extends object, R extends object>(name: string, quer
       return compile().params
     },
   }
+}
+
+/**
+ * Our line breaks, indentation and whole-line comments are for readers: every fresh connection is sent the statement's
+ * text again. No text literal of ours has a line break, so none is touched.
+ */
+export function withoutLayout(text: string): string {
+  return text.replaceAll(/\s*\n(?:\s*--[^\n]*\n)*\s*/g, ' ').trim()
 }
 
 export interface Db {
