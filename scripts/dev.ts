@@ -289,6 +289,8 @@ async function startWorker(port: number, overrides: Settings, databaseUrl: strin
 
   const cli = join(dirname(createRequire(import.meta.url).resolve('wrangler/package.json')), 'bin', 'wrangler.js')
   const args = [cli, 'dev', '--port', String(port), '--ip', 'localhost', '--show-interactive-dev-session=false']
+  // Any free port for the inspector: a fixed one is raced for where two of us start at once.
+  args.push('--inspector-port', '0')
   args.push('--env-file', '.dev.vars', '--env-file', overrideFile)
   args.push('--persist-to', join(STATE_DIR, `worker-${port}`), '--log-level', 'log')
   const child = spawn(process.execPath, args, {

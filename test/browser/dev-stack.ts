@@ -50,11 +50,24 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
+/** A port that was free a moment ago may be taken by now: then all of it begins again, on others. */
+const starts = 3
+
 /** `settings` win over those of every browser test. */
 export async function startDevStack(
   databaseUrl: string,
   settings: Readonly<Record<string, string>> = {},
 ): Promise<DevStack> {
+  for (let start = 1; ; start += 1) {
+    try {
+      return await startOnce(databaseUrl, settings)
+    } catch (error) {
+      if (start === starts || !/in use|is taken/.test(String(error))) throw error
+    }
+  }
+}
+
+async function startOnce(databaseUrl: string, settings: Readonly<Record<string, string>>): Promise<DevStack> {
   const port = await freePort()
   const googlePort = await freePort()
   const githubPort = await freePort()
