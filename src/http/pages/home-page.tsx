@@ -20,7 +20,18 @@ export async function homePage(c: AppContext): Promise<Response> {
             encrypted and renewed, and hands your backend a valid one whenever it asks.
           </p>
           {me === null ? (
-            <SignInButtons providers={offeredProviders(c.env.deps)} />
+            <>
+              <SignInButtons providers={offeredProviders(c.env.deps)} />
+              <p class="soft">
+                Or <a href="/sign-in">sign in with a password</a>
+                {settings.mail === null ? null : (
+                  <>
+                    , or <a href="/register">create an account</a>
+                  </>
+                )}
+                .
+              </p>
+            </>
           ) : (
             <div class="hero-signed-in">
               <p>
