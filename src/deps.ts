@@ -176,6 +176,8 @@ function buildDeps(env: WorkerEnv, opened: Opened): Deps {
     return fetch(input, init)
   }
   const { google, github } = settings
+  let providers: Deps['providers'] | undefined
+  let post: LetterPost | null | undefined
   const connectionString = env.HYPERDRIVE.connectionString
   return {
     settings,
@@ -188,20 +190,24 @@ function buildDeps(env: WorkerEnv, opened: Opened): Deps {
     log: consoleLog,
     db: createDb({ connectionString }),
     probeDb: createDb({ connectionString, connectTimeoutMs: 1_500, statementTimeoutMs: 1_500 }),
-    providers: createProviders(
-      { fetch: countedFetch, clock, keyCache: env.CACHE },
-      {
-        google: google === null ? null : { client: google, emulatorUrl: google.emulatorUrl },
-        github:
-          github === null
-            ? null
-            : {
-                client: github,
-                emulatorUrl: github.emulatorUrl,
-                emailTrust: settings.trustedEmailProviders.includes('github') ? 'trusted' : 'untrusted',
-              },
-      },
-    ),
+    // Most requests need neither.
+    get providers() {
+      providers ??= createProviders(
+        { fetch: countedFetch, clock, keyCache: env.CACHE },
+        {
+          google: google === null ? null : { client: google, emulatorUrl: google.emulatorUrl },
+          github:
+            github === null
+              ? null
+              : {
+                  client: github,
+                  emulatorUrl: github.emulatorUrl,
+                  emailTrust: settings.trustedEmailProviders.includes('github') ? 'trusted' : 'untrusted',
+                },
+        },
+      )
+      return providers
+    },
     providerCalls: () => providerCalls,
     signingKeys: opened.signingKeys,
     refreshTokenKey: opened.refreshTokenKey,
@@ -216,7 +222,10 @@ function buildDeps(env: WorkerEnv, opened: Opened): Deps {
     flows: env.OAUTH_STATE,
     refreshQueue: { send: (messages) => sendAll(env.REFRESH_QUEUE, messages) },
     deliverQueue: { send: (messages) => sendAll(env.DELIVER_QUEUE, messages) },
-    post: buildPost(settings, { fetch: countedFetch, clock }),
+    get post() {
+      if (post === undefined) post = buildPost(settings, { fetch: countedFetch, clock })
+      return post
+    },
     avatars: env.AVATARS,
     cache: env.CACHE,
     authRateLimit: env.AUTH_RATE_LIMIT,

@@ -50,3 +50,12 @@ export function forgiveAttempts(condition: SQL): SQL {
     WHERE login_attempts.login_attempt_id = picked.forgiven_id
       AND (login_attempts.failed_cnt > 0 OR login_attempts.locked_until_utc IS NOT NULL)`
 }
+
+/**
+ * Whole seconds, one at least, to the end of the lock on the rows of `login_attempts` (`a`) that `subject` names. A lock
+ * younger than the statement's snapshot is not seen there: then it has just begun.
+ */
+export function secondsToUnlock(subject: SQL): SQL {
+  return sql`greatest(1, ceil(extract(epoch FROM coalesce(
+      (SELECT a.locked_until_utc FROM login_attempts a WHERE ${subject} AND a.locked_until_utc > now()), ${lockEnd}) - now())))::int`
+}

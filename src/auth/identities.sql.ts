@@ -4,7 +4,7 @@ import { sql } from 'drizzle-orm'
 import { auditRow, type OriginParams } from '../db/audit.ts'
 import { type CallerParams, callerCtes, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
-import { stepUpMinutes } from './session-figures.ts'
+import { isPresent } from './presence.sql.ts'
 
 export interface Identity {
   readonly id: string
@@ -53,7 +53,7 @@ export const unlinkOwnIdentity = statement<CallerParams & OriginParams & { ident
   sql`WITH ${callerCtes},
   asking AS MATERIALIZED (
     SELECT caller.user_id, caller.session_id, s.credential_version_nbr,
-      coalesce(caller.authenticated_at_utc > now() - interval '${sql.raw(String(stepUpMinutes))} minutes', false) AS is_present
+      ${isPresent('caller')} AS is_present
     FROM caller JOIN sessions s ON s.session_id = caller.session_id
     WHERE caller.api_key_id IS NULL
   ),

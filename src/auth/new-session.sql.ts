@@ -4,6 +4,7 @@
 
 import { type SQL, sql } from 'drizzle-orm'
 import { param } from '../db/caller.ts'
+import type { CookieClaim } from './claims.ts'
 import { refreshTokenDays } from './session-figures.ts'
 
 /** Parameters of `sessionCtes`; `newSessionId` null begins none. */
@@ -13,6 +14,24 @@ export interface NewSessionParams {
   readonly newSecretHash: string | null
   /** Token sessions only. */
   readonly newRefreshHash: string | null
+}
+
+/** The cookie session that a sign-in replaces; nulls where the browser showed none. */
+export interface ReplacedSessionParams {
+  readonly endedSessionId: string | null
+  readonly endedSecretHash: string | null
+}
+
+export function replaces(shown: CookieClaim | null): ReplacedSessionParams {
+  return { endedSessionId: shown?.sessionId ?? null, endedSecretHash: shown?.secretHash ?? null }
+}
+
+/** `UPDATE` that ends the replaced session, where `person` (the name of a CTE) has a row. */
+export function endReplaced(person: string): SQL {
+  return sql`
+    UPDATE sessions s SET revoked_at_utc = now(), modified_at_utc = now()
+    FROM ${sql.raw(person)}
+    WHERE s.session_id = ${param('endedSessionId', 'uuid')} AND s.secret_hash_txt = ${param('endedSecretHash', 'text')} AND s.revoked_at_utc IS NULL`
 }
 
 export const noSession: NewSessionParams = { newSessionId: null, newSecretHash: null, newRefreshHash: null }

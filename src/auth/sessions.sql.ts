@@ -4,7 +4,8 @@ import { type SQL, sql } from 'drizzle-orm'
 import { auditRow, type OriginParams } from '../db/audit.ts'
 import { type CallerParams, callerCtes, liveSession, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
-import { refreshTokenDays, rotationGraceSeconds, stepUpMinutes } from './session-figures.ts'
+import { isPresent } from './presence.sql.ts'
+import { refreshTokenDays, rotationGraceSeconds } from './session-figures.ts'
 
 /** Marks the refresh tokens of ended sessions, for people and tools that read the table; the session's end is what counts. */
 const revokeFamily = (sessionIds: SQL): SQL => sql`
@@ -43,7 +44,7 @@ export const readMe = statement<CallerParams, SignedIn>(
   'session-me',
   sql`WITH ${callerCtes}
   SELECT ${meColumns('u')}, caller.session_id AS "sessionId",
-    caller.authenticated_at_utc > now() - interval '${sql.raw(String(stepUpMinutes))} minutes' AS "isPresent"
+    ${isPresent('caller')} AS "isPresent"
   FROM caller JOIN users u ON u.user_id = caller.user_id AND caller.api_key_id IS NULL`,
 )
 

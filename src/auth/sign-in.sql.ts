@@ -6,8 +6,8 @@ import { auditRow, type OriginParams } from '../db/audit.ts'
 import { param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
 import { type AdminEmailsParams, isAdminByAddress } from './admin-emails.sql.ts'
-import { chargeAttempt, forgiveAttempts, type LockoutParams } from './attempts.sql.ts'
-import { type NewSessionParams, sessionCtes } from './new-session.sql.ts'
+import { chargeAttempt, forgiveAttempts, type LockoutParams, secondsToUnlock } from './attempts.sql.ts'
+import { endReplaced, type NewSessionParams, type ReplacedSessionParams, sessionCtes } from './new-session.sql.ts'
 
 export interface ChargeParams extends OriginParams, LockoutParams {
   /** Of what was typed, known or not. */
@@ -54,10 +54,7 @@ export const chargeSignIn = statement<ChargeParams, ChargeRow>(
     WHERE NOT EXISTS (SELECT FROM identifier)`,
   )})
   SELECT identifier.failed_cnt IS NOT NULL AS "isAdmitted",
-    -- The lock may be younger than this statement's snapshot: then it has just begun.
-    greatest(1, ceil(extract(epoch FROM coalesce(
-      (SELECT a.locked_until_utc FROM login_attempts a WHERE a.identifier_hash_txt = ${param('identifierHash', 'text')} AND a.locked_until_utc > now()),
-      now() + make_interval(mins => ${param('lockMinutes', 'int')})) - now())))::int AS "retryAfterSeconds",
+    ${secondsToUnlock(sql`a.identifier_hash_txt = ${param('identifierHash', 'text')}`)} AS "retryAfterSeconds",
     identifier.locked_until_utc IS NOT NULL AS "locksIdentifier", account.locked_until_utc IS NOT NULL AS "locksAccount",
     found.user_id AS "userId", account.failed_cnt IS NOT NULL AS "isAccountAdmitted", coalesce(found.is_active_flg, false) AS "isActive",
     found.password_hash_txt AS "passwordHash", found.credential_version_nbr AS "credentialVersion"
@@ -71,13 +68,15 @@ export interface CheckedPerson {
   readonly credentialVersion: number
 }
 
-export interface BeginParams extends CheckedPerson, OriginParams, NewSessionParams, AdminEmailsParams {
+export interface BeginParams
+  extends CheckedPerson,
+    OriginParams,
+    NewSessionParams,
+    ReplacedSessionParams,
+    AdminEmailsParams {
   readonly identifierHash: string
   /** A hash of today's parameters, where the stored one has others. */
   readonly newPasswordHash: string | null
-  /** The cookie session that this sign-in replaces. */
-  readonly endedSessionId: string | null
-  readonly endedSecretHash: string | null
 }
 
 /** No row where the person is no longer as checked. */
@@ -101,11 +100,7 @@ export const beginPasswordSession = statement<BeginParams, { readonly userId: st
   forgiven AS (${forgiveAttempts(sql`EXISTS (SELECT FROM held)
     AND (identifier_hash_txt = ${param('identifierHash', 'text')} OR user_id = (SELECT held.user_id FROM held))`)}),
   ${sessionCtes(sql`SELECT held.user_id, held.credential_version_nbr FROM held`)},
-  ended AS (
-    UPDATE sessions s SET revoked_at_utc = now(), modified_at_utc = now()
-    FROM held
-    WHERE s.session_id = ${param('endedSessionId', 'uuid')} AND s.secret_hash_txt = ${param('endedSecretHash', 'text')} AND s.revoked_at_utc IS NULL
-  ),
+  replaced AS (${endReplaced('held')}),
   audited AS (${auditRow('session.created', 'success', sql`SELECT begun.user_id, begun.session_id::text, '{"by": "password"}'::jsonb FROM begun`)}),
   promotion_audited AS (${auditRow(
     'user.promoted',

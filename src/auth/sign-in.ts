@@ -7,7 +7,7 @@ import type { RequestOrigin } from '../db/audit.ts'
 import { type Db, isConflict } from '../db/client.ts'
 import { AppError } from '../errors.ts'
 import type { CookieClaim } from './claims.ts'
-import type { NewSessionParams } from './new-session.sql.ts'
+import { type NewSessionParams, replaces } from './new-session.sql.ts'
 import { admitShownPassword } from './password-policy.ts'
 import {
   beginPasswordSession,
@@ -126,8 +126,7 @@ async function begin(
         identifierHash: wanted.identifier.identifierHash,
         newPasswordHash: isCurrent(checked.passwordHash) ? null : hashPassword(password),
         adminEmails: deps.adminEmails,
-        endedSessionId: wanted.ended?.sessionId ?? null,
-        endedSecretHash: wanted.ended?.secretHash ?? null,
+        ...replaces(wanted.ended),
       })
       if (begun !== null) return begun
     } catch (thrown) {

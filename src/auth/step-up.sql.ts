@@ -5,8 +5,8 @@ import { sql } from 'drizzle-orm'
 import { auditRow, type OriginParams } from '../db/audit.ts'
 import { type CallerParams, callerCtes, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
-import { chargeAttempt, forgiveAttempts, type LockoutParams } from './attempts.sql.ts'
-import { stepUpMinutes } from './session-figures.ts'
+import { chargeAttempt, forgiveAttempts, type LockoutParams, secondsToUnlock } from './attempts.sql.ts'
+import { isPresent } from './presence.sql.ts'
 
 export interface SessionPerson {
   readonly userId: string
@@ -29,7 +29,7 @@ export const chargeSession = statement<CallerParams & OriginParams & LockoutPara
   sql`WITH ${callerCtes},
   person AS MATERIALIZED (
     SELECT u.user_id, u.email_address_txt, u.username_txt, u.password_hash_txt, u.credential_version_nbr, caller.session_id,
-      caller.authenticated_at_utc > now() - interval '${sql.raw(String(stepUpMinutes))} minutes' AS is_present
+      ${isPresent('caller')} AS is_present
     FROM caller JOIN users u ON u.user_id = caller.user_id WHERE caller.api_key_id IS NULL
   ),
   charged AS (${chargeAttempt('session_id', sql`SELECT person.session_id FROM person WHERE ${param('isTry', 'boolean')}`)}),
@@ -42,9 +42,7 @@ export const chargeSession = statement<CallerParams & OriginParams & LockoutPara
   SELECT person.user_id AS "userId", person.session_id AS "sessionId", person.email_address_txt AS "email", person.username_txt AS "username",
     person.password_hash_txt AS "passwordHash", person.credential_version_nbr AS "credentialVersion", person.is_present AS "isPresent",
     (NOT ${param('isTry', 'boolean')} OR charged.failed_cnt IS NOT NULL) AS "isAdmitted",
-    greatest(1, ceil(extract(epoch FROM coalesce(
-      (SELECT a.locked_until_utc FROM login_attempts a WHERE a.session_id = person.session_id AND a.locked_until_utc > now()),
-      now() + make_interval(mins => ${param('lockMinutes', 'int')})) - now())))::int AS "retryAfterSeconds"
+    ${secondsToUnlock(sql`a.session_id = person.session_id`)} AS "retryAfterSeconds"
   FROM person LEFT JOIN charged ON true`,
 )
 

@@ -28,9 +28,28 @@ export function eraseGrants(source: SQL): SQL {
 }
 
 /** The coordinates of an envelope of `oauth_tokens`, as crypto/seal formats them (`formatSealedAs`). */
-export function sealedAsSql(column: 'access_token_txt' | 'refresh_token_txt', rowId: SQL, userId: SQL): SQL {
+function sealedAsSql(column: 'access_token_txt' | 'refresh_token_txt', rowId: SQL, userId: SQL): SQL {
   return sql`jsonb_build_array(${sql.raw(`'oauth_tokens.${column}'`)}, ${rowId}::text, ${userId}::text)::text`
 }
+
+/** `UPDATE` that empties the token rows of the CTE `held`, which has locked them; the version is the fence of a refresh under way. */
+export const emptyHeldTokens: SQL = sql`
+    UPDATE oauth_tokens t SET access_token_txt = NULL, refresh_token_txt = NULL, expires_at_utc = NULL, refresh_token_expires_at_utc = NULL,
+      refresh_due_at_utc = NULL, lease_id = NULL, lease_until_utc = NULL, failure_cnt = 0, last_error_cd = NULL,
+      version_nbr = t.version_nbr + 1, modified_at_utc = now()
+    FROM held WHERE t.oauth_token_id = held.oauth_token_id`
+
+/**
+ * For `eraseGrants`: the grants of the CTE `held` (provider, subject, mailbox, user and both envelopes), each by its
+ * refresh token where it has one.
+ */
+export const heldGrants: SQL = sql`
+    SELECT held.provider_cd, held.provider_subject_txt, coalesce(held.refresh_token_txt, held.access_token_txt),
+      CASE WHEN held.refresh_token_txt IS NOT NULL
+        THEN ${sealedAsSql('refresh_token_txt', sql`held.user_mail_account_id`, sql`held.user_id`)}
+        ELSE ${sealedAsSql('access_token_txt', sql`held.user_mail_account_id`, sql`held.user_id`)} END,
+      now()
+    FROM held`
 
 /** `INSERT` of pictures to remove from R2. `source` yields avatar ids; nulls are left out. */
 export function eraseAvatars(source: SQL): SQL {

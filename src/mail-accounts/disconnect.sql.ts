@@ -4,7 +4,7 @@ import { sql } from 'drizzle-orm'
 import { auditRow, type OriginParams } from '../db/audit.ts'
 import { type CallerParams, callerCtes, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
-import { eraseGrants, sealedAsSql } from '../db/erasure.ts'
+import { emptyHeldTokens, eraseGrants, heldGrants } from '../db/erasure.ts'
 
 /**
  * Empties the token row at once; its envelope moves to `erasures` with the coordinates it was sealed under. The row is
@@ -22,16 +22,11 @@ export const disconnectAccount = statement<
     WHERE caller.api_key_id IS NULL
   ),
   held AS (
-    SELECT t.oauth_token_id, t.access_token_txt, t.refresh_token_txt
+    SELECT t.oauth_token_id, t.access_token_txt, t.refresh_token_txt, mailbox.*
     FROM mailbox JOIN oauth_tokens t ON t.user_mail_account_id = mailbox.user_mail_account_id
     FOR UPDATE OF t
   ),
-  emptied AS (
-    UPDATE oauth_tokens t SET access_token_txt = NULL, refresh_token_txt = NULL, expires_at_utc = NULL, refresh_token_expires_at_utc = NULL,
-      refresh_due_at_utc = NULL, lease_id = NULL, lease_until_utc = NULL, failure_cnt = 0, last_error_cd = NULL,
-      version_nbr = version_nbr + 1, modified_at_utc = now()
-    FROM held WHERE t.oauth_token_id = held.oauth_token_id
-  ),
+  emptied AS (${emptyHeldTokens}),
   disconnected AS (
     UPDATE user_mail_accounts a SET is_active_flg = false, status_cd = 'disconnected', granted_scopes_txt = '',
       status_changed_at_utc = CASE WHEN a.status_cd = 'disconnected' THEN a.status_changed_at_utc ELSE now() END,
@@ -42,13 +37,7 @@ export const disconnectAccount = statement<
     WHERE a.user_mail_account_id = mailbox.user_mail_account_id
     RETURNING a.user_mail_account_id
   ),
-  erased AS (${eraseGrants(sql`
-    SELECT mailbox.provider_cd, mailbox.provider_subject_txt, coalesce(held.refresh_token_txt, held.access_token_txt),
-      CASE WHEN held.refresh_token_txt IS NOT NULL
-        THEN ${sealedAsSql('refresh_token_txt', sql`mailbox.user_mail_account_id`, sql`mailbox.user_id`)}
-        ELSE ${sealedAsSql('access_token_txt', sql`mailbox.user_mail_account_id`, sql`mailbox.user_id`)} END,
-      now()
-    FROM mailbox JOIN held ON true`)}),
+  erased AS (${eraseGrants(heldGrants)}),
   audited AS (${auditRow(
     'mail_account.disconnected',
     'success',

@@ -3,8 +3,8 @@
 
 import { sql } from 'drizzle-orm'
 import { isAdminByAddress } from '../auth/admin-emails.sql.ts'
-import { type NewSessionParams, sessionCtes } from '../auth/new-session.sql.ts'
-import { stepUpMinutes } from '../auth/session-figures.ts'
+import { endReplaced, type NewSessionParams, type ReplacedSessionParams, sessionCtes } from '../auth/new-session.sql.ts'
+import { isPresent } from '../auth/presence.sql.ts'
 import { endRegistrationsCtes } from '../auth/waiting-registrations.sql.ts'
 import { type AuditParams, auditRow, auditRows } from '../db/audit.ts'
 import { type CallerParams, callerCtes, param } from '../db/caller.ts'
@@ -66,10 +66,7 @@ export interface HandOffParams {
   readonly handOffChallenge: string | null
 }
 
-export interface EndingParams {
-  /** The cookie session that a sign-in replaces. */
-  readonly endedSessionId: string | null
-  readonly endedSecretHash: string | null
+export interface EndingParams extends ReplacedSessionParams {
   /** The waiting grant that this write stores. */
   readonly waitingId: string | null
 }
@@ -152,7 +149,7 @@ export const writeCompletion = statement<WriteParams, WrittenRow>(
       WHERE ${param('mode', 'text')} = 'existing' AND u.user_id = ${param('userId', 'uuid')} AND u.is_active_flg
     UNION SELECT caller.user_id FROM caller, ready
       WHERE ${param('mode', 'text')} = 'caller' AND caller.user_id = ${param('userId', 'uuid')} AND caller.api_key_id IS NULL
-        AND (NOT ${param('addsIdentity', 'boolean')} OR caller.authenticated_at_utc > now() - interval '${sql.raw(String(stepUpMinutes))} minutes')
+        AND (NOT ${param('addsIdentity', 'boolean')} OR ${isPresent('caller')})
   ),
   identity_added AS (
     INSERT INTO user_identities (user_id, provider_cd, provider_subject_txt, email_address_txt, user_identity_id)
@@ -221,11 +218,7 @@ export const writeCompletion = statement<WriteParams, WrittenRow>(
            ${param('handOffHash', 'text')}, ${param('credentialVersion', 'int')}, now() + interval '60 seconds'
     FROM person WHERE ${param('handOffId', 'uuid')} IS NOT NULL
   ),
-  ended AS (
-    UPDATE sessions s SET revoked_at_utc = now(), modified_at_utc = now()
-    FROM person
-    WHERE s.session_id = ${param('endedSessionId', 'uuid')} AND s.secret_hash_txt = ${param('endedSecretHash', 'text')} AND s.revoked_at_utc IS NULL
-  ),
+  replaced AS (${endReplaced('person')}),
   waiting_stored AS (
     UPDATE one_time_codes c SET payload_sealed_txt = NULL, modified_at_utc = now()
     FROM person WHERE c.one_time_code_id = ${param('waitingId', 'uuid')}

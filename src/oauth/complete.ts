@@ -2,6 +2,7 @@
 // words. Order matters: nothing is asked of the provider before the flow is known, bound to this browser and claimed.
 
 import type { CookieClaim } from '../auth/claims.ts'
+import { replaces } from '../auth/new-session.sql.ts'
 import { newCookieSession } from '../auth/sessions.ts'
 import { equalText, sha256 } from '../crypto/hash.ts'
 import { randomToken, uuidV7 } from '../crypto/random.ts'
@@ -194,11 +195,7 @@ async function prepareEnding(deps: CompleteDeps, flow: Flow, request: CallbackRe
   const { destination } = flow
   // A sign-in that shows a session ends it; only where the flow is this browser's, or anybody could sign it out.
   const shown = flow.entry === 'login' && flow.purpose === 'sign_in' ? request.sessionCookie : null
-  const ends = {
-    ...endsNothing,
-    endedSessionId: shown?.sessionId ?? null,
-    endedSecretHash: shown?.secretHash ?? null,
-  }
+  const ends = { ...endsNothing, ...replaces(shown) }
   if (destination.kind === 'own') {
     if (flow.purpose === 'connect') return { ending: nothingMore, location: destination.path, cookie: null }
     const session = await newCookieSession(deps.clock)

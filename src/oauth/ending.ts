@@ -1,6 +1,6 @@
 // What a completed flow leaves behind beside the grant: a session of our pages, a hand-off code, or nothing more.
 
-import { type NewSessionParams, noSession } from '../auth/new-session.sql.ts'
+import { type NewSessionParams, noSession, replaces } from '../auth/new-session.sql.ts'
 import type { EndingParams, HandOffParams } from './complete.sql.ts'
 
 /** What shall exist once the grant is stored. */
@@ -11,5 +11,5 @@ export interface Ending {
 }
 
 export const noHandOff: HandOffParams = { handOffId: null, handOffHash: null, handOffChallenge: null }
-export const endsNothing: EndingParams = { endedSessionId: null, endedSecretHash: null, waitingId: null }
+export const endsNothing: EndingParams = { ...replaces(null), waitingId: null }
 export const nothingMore: Ending = { session: noSession, handOff: noHandOff, ends: endsNothing }

@@ -2,7 +2,7 @@
 
 import { sql } from 'drizzle-orm'
 import { type NewSessionParams, sessionCtes } from '../auth/new-session.sql.ts'
-import { stepUpMinutes } from '../auth/session-figures.ts'
+import { isPresent } from '../auth/presence.sql.ts'
 import { auditRow, type OriginParams } from '../db/audit.ts'
 import { type CallerParams, callerCtes, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
@@ -49,7 +49,7 @@ export const redeemHandOff = statement<
   SELECT judged.verdict AS "verdict", judged.one_time_code_id AS "codeId", judged.user_id AS "userId", judged.session_id AS "codeSessionId",
     judged.payload_sealed_txt AS "payload", begun.session_id AS "begunSessionId",
     judged.caller_user_id AS "callerUserId", judged.caller_session_id AS "callerSessionId",
-    coalesce(judged.authenticated_at_utc > now() - interval '${sql.raw(String(stepUpMinutes))} minutes', false) AS "isPresent", ${lookColumns}
+    ${isPresent('judged')} AS "isPresent", ${lookColumns}
   FROM judged LEFT JOIN begun ON true
   ${lookJoins({
     provider: sql`judged.provider_cd`,

@@ -1,7 +1,7 @@
 // The look before the write: whose identity it is, who has the address verified, and the mailbox it would go to.
 
 import { type SQL, sql } from 'drizzle-orm'
-import { stepUpMinutes } from '../auth/session-figures.ts'
+import { isPresent } from '../auth/presence.sql.ts'
 import { type CallerParams, callerCtes, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
 
@@ -68,7 +68,7 @@ export const lookBeforeWrite = statement<LookParams, LookRow>(
   'oauth-look',
   sql`WITH ${callerCtes}
   SELECT caller.user_id AS "callerUserId", caller.session_id AS "callerSessionId",
-    coalesce(caller.authenticated_at_utc > now() - interval '${sql.raw(String(stepUpMinutes))} minutes', false) AS "isPresent", ${lookColumns}
+    ${isPresent('caller')} AS "isPresent", ${lookColumns}
   FROM (SELECT 1) one
   LEFT JOIN caller ON caller.api_key_id IS NULL
   ${lookJoins({

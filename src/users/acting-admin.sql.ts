@@ -2,7 +2,7 @@
 // one. Two such statements at once run one after the other, and the second sees what the first did.
 
 import { type SQL, sql } from 'drizzle-orm'
-import { stepUpMinutes } from '../auth/session-figures.ts'
+import { isPresent } from '../auth/presence.sql.ts'
 import { auditRow } from '../db/audit.ts'
 
 /**
@@ -19,7 +19,7 @@ export const actorCtes: SQL = sql`
   ),
   actor AS MATERIALIZED (
     SELECT caller.user_id, EXISTS (SELECT FROM admins WHERE admins.user_id = caller.user_id) AS is_admin,
-      caller.authenticated_at_utc > now() - interval '${sql.raw(String(stepUpMinutes))} minutes' AS is_present
+      ${isPresent('caller')} AS is_present
     FROM caller WHERE caller.api_key_id IS NULL
   )`
 

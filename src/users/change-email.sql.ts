@@ -2,8 +2,8 @@
 // change in the session of the very user who asked.
 
 import { type SQL, sql } from 'drizzle-orm'
+import { isPresent } from '../auth/presence.sql.ts'
 import { endPendingCodesCtes, resetCountsCte } from '../auth/reset-password.sql.ts'
-import { stepUpMinutes } from '../auth/session-figures.ts'
 import { endRegistrationsCtes } from '../auth/waiting-registrations.sql.ts'
 import { auditRow, type OriginParams } from '../db/audit.ts'
 import { type CallerParams, callerCtes, param } from '../db/caller.ts'
@@ -44,7 +44,7 @@ export const writeChangeRequest = statement<CallerParams & OriginParams & Change
   present AS MATERIALIZED (
     SELECT caller.user_id, caller.session_id FROM caller
     WHERE caller.api_key_id IS NULL AND caller.user_id = ${param('userId', 'uuid')}
-      AND caller.authenticated_at_utc > now() - interval '${sql.raw(String(stepUpMinutes))} minutes'
+      AND ${isPresent('caller')}
   ),
   allowed_notice AS (${chargeLetter('email_change_requested', 'accountHash', sql`EXISTS (SELECT FROM present)`)}),
   allowed AS (${chargeLetter('email_change', 'subjectHash', sql`EXISTS (SELECT FROM allowed_notice)`)}),

@@ -3,7 +3,7 @@
 
 import { sql } from 'drizzle-orm'
 import type { AdminEmailsParams } from '../auth/admin-emails.sql.ts'
-import { type NewSessionParams, sessionCtes } from '../auth/new-session.sql.ts'
+import { endReplaced, type NewSessionParams, type ReplacedSessionParams, sessionCtes } from '../auth/new-session.sql.ts'
 import { endRegistrationsCtes } from '../auth/waiting-registrations.sql.ts'
 import { auditRow, type OriginParams } from '../db/audit.ts'
 import { param } from '../db/caller.ts'
@@ -30,7 +30,7 @@ export const chargeRegistration = statement<{ codeId: string; isTry: boolean }, 
   RETURNING c.payload_sealed_txt AS "payload", NOT ${param('isTry', 'boolean')} OR c.attempt_cnt <= ${sql.raw(String(passwordTries))} AS "isAdmitted"`,
 )
 
-export interface ConfirmParams extends AdminEmailsParams, NewSessionParams, OriginParams {
+export interface ConfirmParams extends AdminEmailsParams, NewSessionParams, OriginParams, ReplacedSessionParams {
   readonly codeId: string
   readonly userId: string
   readonly email: string
@@ -41,9 +41,6 @@ export interface ConfirmParams extends AdminEmailsParams, NewSessionParams, Orig
   readonly fullName: string | null
   /** False where a new password was chosen: then only the address is kept of what the registration said. */
   readonly keepsProfile: boolean
-  /** The cookie session that this sign-in replaces. */
-  readonly endedSessionId: string | null
-  readonly endedSecretHash: string | null
 }
 
 /**
@@ -81,11 +78,7 @@ export const confirmWrite = statement<ConfirmParams, { readonly userId: string }
   ${endRegistrationsCtes(sql`SELECT ${param('subjectHash', 'text')} FROM created`, param('codeId', 'uuid'))},
   unkept AS (${eraseAvatars(sql`SELECT registration.avatar_id FROM registration, created WHERE NOT ${param('keepsProfile', 'boolean')}`)}),
   ${sessionCtes(sql`SELECT created.user_id, created.credential_version_nbr FROM created`)},
-  replaced AS (
-    UPDATE sessions s SET revoked_at_utc = now(), modified_at_utc = now()
-    FROM created
-    WHERE s.session_id = ${param('endedSessionId', 'uuid')} AND s.secret_hash_txt = ${param('endedSecretHash', 'text')} AND s.revoked_at_utc IS NULL
-  ),
+  replaced AS (${endReplaced('created')}),
   audited AS (${auditRow('user.created', 'success', sql`SELECT created.user_id, created.user_id::text, jsonb_build_object('registration', ${param('codeId', 'text')}) FROM created`)}),
   session_audited AS (${auditRow('session.created', 'success', sql`SELECT created.user_id, ${param('newSessionId', 'text')}, '{"by": "registration"}'::jsonb FROM created`)}),
   promotion_audited AS (${auditRow('user.promoted', 'success', sql`SELECT created.user_id, created.user_id::text, '{"by": "setting"}'::jsonb FROM created WHERE created.role_cd = 'admin'`)})

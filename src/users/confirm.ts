@@ -3,7 +3,7 @@
 
 import { admitEmail } from '../auth/admit-email.ts'
 import type { CookieClaim } from '../auth/claims.ts'
-import type { NewSessionParams } from '../auth/new-session.sql.ts'
+import { type NewSessionParams, replaces } from '../auth/new-session.sql.ts'
 import { admitPassword, admitShownPassword, type PasswordPolicyDeps } from '../auth/password-policy.ts'
 import { emailHash } from '../auth/subject-hash.ts'
 import { readLinkToken } from '../crypto/one-time-code.ts'
@@ -81,8 +81,7 @@ export async function confirmRegistration(
     fullName: kept.fullName,
     keepsProfile: isTry,
     adminEmails: deps.adminEmails,
-    endedSessionId: begins.ended?.sessionId ?? null,
-    endedSecretHash: begins.ended?.secretHash ?? null,
+    ...replaces(begins.ended),
   }
   // Whoever proves the address or takes the user name at this very moment is seen by the next try.
   const created = await againOnConflict(() => deps.db.first(confirmWrite, params))

@@ -4,7 +4,7 @@ import { sql } from 'drizzle-orm'
 import { auditRow, type OriginParams } from '../db/audit.ts'
 import { type CallerParams, callerCtes, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
-import { eraseAvatars, eraseGrants, sealedAsSql } from '../db/erasure.ts'
+import { emptyHeldTokens, eraseAvatars, eraseGrants, heldGrants } from '../db/erasure.ts'
 import { writeLetters } from '../letters/outgoing.sql.ts'
 import { actorCtes, isLastAdmin, refusedVerb } from './acting-admin.sql.ts'
 
@@ -49,11 +49,7 @@ export const removeUser = statement<
     ORDER BY t.oauth_token_id
     FOR UPDATE OF t
   ),
-  emptied AS (
-    UPDATE oauth_tokens t SET access_token_txt = NULL, refresh_token_txt = NULL, expires_at_utc = NULL, refresh_token_expires_at_utc = NULL,
-      refresh_due_at_utc = NULL, lease_id = NULL, lease_until_utc = NULL, version_nbr = t.version_nbr + 1, modified_at_utc = now()
-    FROM held WHERE t.oauth_token_id = held.oauth_token_id
-  ),
+  emptied AS (${emptyHeldTokens}),
   left_behind AS (
     UPDATE user_mail_accounts a SET user_id = NULL, is_active_flg = false, status_cd = 'disconnected', granted_scopes_txt = '',
       keep_mail_flg = false, modified_at_utc = now()
@@ -62,13 +58,7 @@ export const removeUser = statement<
     WHERE a.user_id = leaving.user_id
     RETURNING a.user_mail_account_id
   ),
-  erased AS (${eraseGrants(sql`
-    SELECT held.provider_cd, held.provider_subject_txt, coalesce(held.refresh_token_txt, held.access_token_txt),
-      CASE WHEN held.refresh_token_txt IS NOT NULL
-        THEN ${sealedAsSql('refresh_token_txt', sql`held.user_mail_account_id`, sql`held.user_id`)}
-        ELSE ${sealedAsSql('access_token_txt', sql`held.user_mail_account_id`, sql`held.user_id`)} END,
-      now()
-    FROM held`)}),
+  erased AS (${eraseGrants(heldGrants)}),
   picture AS (${eraseAvatars(sql`SELECT leaving.avatar_id FROM leaving`)}),
   codes_ended AS (
     UPDATE one_time_codes c SET consumed_at_utc = coalesce(c.consumed_at_utc, now()), expires_at_utc = least(c.expires_at_utc, now()),

@@ -5,7 +5,16 @@ import { whoAmI } from '../../auth/sessions.ts'
 import { type AuditEntry, type AuditFilter, auditActions, listAuditTrail } from '../../ops/audit-trail.ts'
 import { type AppContext, originOf } from '../context.ts'
 import { presentList, readCursor, uuid } from '../routes/shapes.ts'
-import { Cell, NextPage, RecordName, RecordRow, Records, readFilter, showAdminPage } from './admin-frame.tsx'
+import {
+  Cell,
+  FilterActions,
+  NextPage,
+  RecordName,
+  RecordRow,
+  Records,
+  readFilter,
+  showAdminPage,
+} from './admin-frame.tsx'
 import { Field, type Problems, RefusedNotice } from './form-fields.tsx'
 import { Badge, Moment, type Tone } from './parts.tsx'
 import { requireClaim } from './signed-in.ts'
@@ -104,16 +113,7 @@ const Filters = ({ typed, problems, isFiltered }: { typed: Typed; problems: Prob
         <input id="filter-after" name="after" type="date" value={typed.after} />
         {problems.after === undefined ? null : <p class="field-problem">{problems.after}</p>}
       </div>
-      <div class="actions">
-        <button class="button primary" type="submit">
-          Show
-        </button>
-        {isFiltered ? (
-          <a class="button" href={path}>
-            Clear
-          </a>
-        ) : null}
-      </div>
+      <FilterActions path={path} label="Show" isFiltered={isFiltered} />
     </form>
   </search>
 )

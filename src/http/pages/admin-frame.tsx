@@ -4,6 +4,7 @@ import type { Child } from 'hono/jsx'
 import type { Me } from '../../auth/sessions.sql.ts'
 import type { AppContext } from '../context.ts'
 import { type Frame, showPage } from './layout.tsx'
+import { Tabs } from './parts.tsx'
 
 const places = [
   { path: '/admin/users', label: 'Users' },
@@ -13,21 +14,6 @@ const places = [
 ] as const
 
 export type AdminPath = (typeof places)[number]['path']
-
-/** The way between the admin pages; `path` is the one this page belongs to. */
-export const AdminTabs = ({ path }: { path: AdminPath }) => (
-  <nav class="tabs admin-tabs" aria-label="Admin">
-    <ul>
-      {places.map((place) => (
-        <li>
-          <a href={place.path} aria-current={place.path === path ? 'page' : undefined}>
-            {place.label}
-          </a>
-        </li>
-      ))}
-    </ul>
-  </nav>
-)
 
 /** A whole page for an admin; a question that stands alone (narrow) has no tabs. Who is one, the verbs said before. */
 export function showAdminPage(
@@ -40,7 +26,7 @@ export function showAdminPage(
     c,
     { ...rest, visitor: me, section: 'admin' },
     <>
-      {rest.width === 'narrow' ? null : <AdminTabs path={path} />}
+      {rest.width === 'narrow' ? null : <Tabs label="Admin" places={places} path={path} kind="admin-tabs" />}
       {body}
     </>,
   )
@@ -100,6 +86,20 @@ export const Cell = ({ name, children }: { name: string; children?: Child }) => 
   <td data-label={name} {...roles.cell}>
     {children}
   </td>
+)
+
+/** The buttons of a filter: ask, and where something is asked for, ask for nothing. */
+export const FilterActions = ({ path, label, isFiltered }: { path: AdminPath; label: string; isFiltered: boolean }) => (
+  <div class="actions">
+    <button class="button primary" type="submit">
+      {label}
+    </button>
+    {isFiltered ? (
+      <a class="button" href={path}>
+        Clear
+      </a>
+    ) : null}
+  </div>
 )
 
 /** The next page of a filtered list; nothing where it ends. */

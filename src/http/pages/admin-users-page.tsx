@@ -4,7 +4,16 @@ import { whoAmI } from '../../auth/sessions.ts'
 import { listUsers, type User, type UserSearch } from '../../users/administration.ts'
 import { type AppContext, originOf } from '../context.ts'
 import { presentList, readCursor } from '../routes/shapes.ts'
-import { Cell, NextPage, RecordName, RecordRow, Records, readFilter, showAdminPage } from './admin-frame.tsx'
+import {
+  Cell,
+  FilterActions,
+  NextPage,
+  RecordName,
+  RecordRow,
+  Records,
+  readFilter,
+  showAdminPage,
+} from './admin-frame.tsx'
 import { Moment, Notice } from './parts.tsx'
 import { requireClaim } from './signed-in.ts'
 import { RoleBadge, StateBadge, userTitle } from './user-badges.tsx'
@@ -53,16 +62,7 @@ export async function adminUsersPage(c: AppContext): Promise<Response> {
               ))}
             </select>
           </div>
-          <div class="actions">
-            <button class="button primary" type="submit">
-              Search
-            </button>
-            {isFiltered ? (
-              <a class="button" href={path}>
-                Clear
-              </a>
-            ) : null}
-          </div>
+          <FilterActions path={path} label="Search" isFiltered={isFiltered} />
         </form>
       </search>
       {items.length === 0 ? (

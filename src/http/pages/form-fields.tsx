@@ -9,8 +9,6 @@ import { waitWords, wordsFor } from './refusal-words.tsx'
 /** A sentence for each field that was refused, by the field's name in the form. */
 export type Problems = Readonly<Record<string, string>>
 
-export const noProblems: Problems = {}
-
 export interface FieldProps {
   readonly name: string
   readonly label: string

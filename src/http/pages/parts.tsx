@@ -64,3 +64,28 @@ export const Older = ({ path, cursor }: { path: string; cursor: string | null })
       </a>
     </nav>
   )
+
+/** The way between pages that belong together; `path` is the one this page belongs to. */
+export const Tabs = ({
+  label,
+  places,
+  path,
+  kind,
+}: {
+  label: string
+  places: readonly { readonly path: string; readonly label: string }[]
+  path: string
+  kind?: string
+}) => (
+  <nav class={kind === undefined ? 'tabs' : `tabs ${kind}`} aria-label={label}>
+    <ul>
+      {places.map((place) => (
+        <li>
+          <a href={place.path} aria-current={place.path === path ? 'page' : undefined}>
+            {place.label}
+          </a>
+        </li>
+      ))}
+    </ul>
+  </nav>
+)

@@ -1,7 +1,7 @@
 // What the pages under `/settings` share: the way between them, and what was just done.
 
 import type { Child } from 'hono/jsx'
-import { Notice } from './parts.tsx'
+import { Notice, Tabs } from './parts.tsx'
 
 const places = [
   { path: '/settings', label: 'Profile' },
@@ -18,17 +18,7 @@ export const SettingsHead = ({ path, title, children }: { path: SettingsPath; ti
         {children}
       </div>
     </div>
-    <nav class="tabs" aria-label="Settings">
-      <ul>
-        {places.map((place) => (
-          <li>
-            <a href={place.path} aria-current={place.path === path ? 'page' : undefined}>
-              {place.label}
-            </a>
-          </li>
-        ))}
-      </ul>
-    </nav>
+    <Tabs label="Settings" places={places} path={path} />
   </>
 )
 
