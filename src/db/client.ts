@@ -3,7 +3,7 @@
 
 import { fillPlaceholders, type SQL } from 'drizzle-orm'
 import { PgDialect } from 'drizzle-orm/pg-core'
-import { Client } from 'pg'
+import Client from 'pg/lib/client'
 import { AppError } from '../errors.ts'
 
 const dialect = new PgDialect()
