@@ -2,11 +2,17 @@
 // by us (the runtime closes its socket). Statements are compiled once, named, and run as prepared ones.
 
 import { fillPlaceholders, type SQL } from 'drizzle-orm'
-import { PgDialect } from 'drizzle-orm/pg-core'
+import { CasingCache } from 'drizzle-orm/casing'
 import Client from 'pg/lib/client'
 import { AppError } from '../errors.ts'
 
-const dialect = new PgDialect()
+/** How PostgreSQL writes names and parameters: what Drizzle's PgDialect says, without its query builder and migrator. */
+const dialect = {
+  casing: new CasingCache(),
+  escapeName: (name: string) => `"${name.replaceAll('"', '""')}"`,
+  escapeParam: (index: number) => `$${index + 1}`,
+  escapeString: (text: string) => `'${text.replaceAll("'", "''")}'`,
+}
 
 /**
  * A statement with a name, `P` in and rows of `R` out. `P`'s members are the names of its placeholders.
@@ -28,7 +34,7 @@ export function statement<P extends object, R extends object>(name: string, quer
   let compiled: { sql: string; params: unknown[] } | null = null
   const compile = () => {
     if (compiled === null) {
-      const { sql: text, params } = dialect.sqlToQuery(query)
+      const { sql: text, params } = query.toQuery(dialect)
       compiled = { sql: withoutLayout(text), params }
     }
     return compiled
