@@ -64,6 +64,9 @@ export default defineConfig({
                   RETURN_URLS: 'http://localhost:3000/other',
                   CORS_ORIGINS: 'http://localhost:3000',
                   MAIL_TRANSPORT: 'console',
+                  // Background sync would answer to other tests' cron: the tests of mail turn it on.
+                  SYNC_INTERVAL_SECONDS: '0',
+                  GMAIL_UNITS_PER_MINUTE: '1000000',
                   TEST_DATABASE_URL: world.databaseUrl,
                   TEST_PROXY_URL: world.proxyUrl,
                 },

@@ -12,6 +12,7 @@ import {
   parseSettings,
   type SettingProblem,
   type Settings,
+  type SyncSettings,
   type WorkerEnv,
 } from './env.ts'
 import { AppError } from './errors.ts'
@@ -20,7 +21,7 @@ import { createResendTransport } from './letters/resend.ts'
 import { createSmtpTransport } from './letters/smtp.ts'
 import { type LetterPost, parseSender, type Transport } from './letters/transport.ts'
 import { consoleLog, type Log } from './log.ts'
-import type { DeliverMessage, RefreshMessage } from './messages.ts'
+import type { DeliverMessage, RefreshMessage, SyncMessage } from './messages.ts'
 import type { ReturnSettings } from './oauth/return-to.ts'
 import type { Provider, ProviderCode } from './providers/provider.ts'
 import { createProviders } from './providers/registry.ts'
@@ -48,11 +49,13 @@ export interface Deps {
   /** Keys the hashes of addresses and user names under which tries and letters are counted. */
   readonly subjectKey: CryptoKey
   readonly lockout: LockoutSettings
+  readonly sync: SyncSettings
   /** Throws 503 `misconfigured` where the setting is broken: no token is stored or handed out then. */
   readonly keyRing: KeyRing
   readonly keyRingOrNull: KeyRing | null
   readonly flows: KVNamespace
   readonly refreshQueue: { send(messages: readonly RefreshMessage[]): Promise<void> }
+  readonly syncQueue: { send(messages: readonly SyncMessage[]): Promise<void> }
   readonly deliverQueue: { send(messages: readonly DeliverMessage[]): Promise<void> }
   /** How letters leave; null where no transport is set. */
   readonly post: LetterPost | null
@@ -94,6 +97,7 @@ const neededBindings = [
   'CACHE',
   'REFRESH_QUEUE',
   'DELIVER_QUEUE',
+  'SYNC_QUEUE',
   'AVATARS',
   'ASSETS',
 ] as const
@@ -214,6 +218,7 @@ function buildDeps(env: WorkerEnv, opened: Opened): Deps {
     codeKey: opened.codeKey,
     subjectKey: opened.subjectKey,
     lockout: settings.lockout,
+    sync: settings.sync,
     get keyRing(): KeyRing {
       if (keyRing === null) throw new AppError('misconfigured')
       return keyRing
@@ -221,6 +226,7 @@ function buildDeps(env: WorkerEnv, opened: Opened): Deps {
     keyRingOrNull: keyRing,
     flows: env.OAUTH_STATE,
     refreshQueue: { send: (messages) => sendAll(env.REFRESH_QUEUE, messages) },
+    syncQueue: { send: (messages) => sendAll(env.SYNC_QUEUE, messages) },
     deliverQueue: { send: (messages) => sendAll(env.DELIVER_QUEUE, messages) },
     get post() {
       if (post === undefined) post = buildPost(settings, { fetch: countedFetch, clock })

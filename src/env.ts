@@ -10,6 +10,7 @@ export interface WorkerEnv {
   readonly CACHE: KVNamespace
   readonly REFRESH_QUEUE: Queue
   readonly DELIVER_QUEUE: Queue
+  readonly SYNC_QUEUE: Queue
   readonly AVATARS: R2Bucket
   readonly AUTH_RATE_LIMIT: RateLimit
   readonly ASSETS: Fetcher
@@ -39,6 +40,15 @@ export interface LockoutSettings {
   readonly minutes: number
 }
 
+/** How mail is kept in step, and how fast the provider may be asked (SECURITY G12: what Google allows is the project's). */
+export interface SyncSettings {
+  /** Seconds between background syncs of a busy mailbox; an idle one's grow to twelve times that. 0: none in the background. */
+  readonly intervalSeconds: number
+  /** Gmail quota units a minute. */
+  readonly unitsPerMailbox: number
+  readonly unitsPerProject: number
+}
+
 export interface Settings {
   readonly appName: string
   /** Gatepost's own origin, without a trailing slash; issuer and audience of its JWTs. */
@@ -51,6 +61,7 @@ export interface Settings {
   readonly trustedEmailProviders: readonly string[]
   readonly mail: MailSettings | null
   readonly lockout: LockoutSettings
+  readonly sync: SyncSettings
   readonly frontendCallbackUrl: string | null
   /** Exact addresses a hand-off code may be sent to, the front end's callback among them. */
   readonly returnUrls: readonly string[]
@@ -156,6 +167,9 @@ const settingsSchema = z
     }),
     ACCOUNT_LOCKOUT_THRESHOLD: count('5', 1, 100),
     ACCOUNT_LOCKOUT_DURATION_MINUTES: count('30', 1, 1_440),
+    SYNC_INTERVAL_SECONDS: count('300', 0, 86_400),
+    GMAIL_UNITS_PER_MINUTE: count('6000', 200, 1_000_000),
+    GMAIL_PROJECT_UNITS_PER_MINUTE: count('1200000', 200, 100_000_000),
     FRONTEND_CALLBACK_URL: optional.refine((text) => text === null || address(text), { error: anAddress }),
     RETURN_URLS: list.refine((entries) => entries.every(address), { error: `each entry ${anAddress}` }),
     CORS_ORIGINS: list.refine((entries) => entries.every((entry) => origin(entry) !== null), {
@@ -171,17 +185,10 @@ const settingsSchema = z
   })
   .superRefine((s, context) => {
     const report = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
-    if ((s.GOOGLE_CLIENT_ID === null) !== (s.GOOGLE_CLIENT_SECRET === null)) {
-      report(
-        s.GOOGLE_CLIENT_ID === null ? 'GOOGLE_CLIENT_ID' : 'GOOGLE_CLIENT_SECRET',
-        'is missing: give both or neither',
-      )
-    }
-    if ((s.GITHUB_CLIENT_ID === null) !== (s.GITHUB_CLIENT_SECRET === null)) {
-      report(
-        s.GITHUB_CLIENT_ID === null ? 'GITHUB_CLIENT_ID' : 'GITHUB_CLIENT_SECRET',
-        'is missing: give both or neither',
-      )
+    for (const name of ['GOOGLE', 'GITHUB'] as const) {
+      const [id, secret] = [`${name}_CLIENT_ID`, `${name}_CLIENT_SECRET`] as const
+      if ((s[id] === null) !== (s[secret] === null))
+        report(s[id] === null ? id : secret, 'is missing: give both or neither')
     }
     const app = origin(s.APP_URL)
     if (app === null || isLoopback(app)) return
@@ -232,27 +239,16 @@ function shape(s: z.output<typeof settingsSchema>, tokenEncryptionKeys: string |
     appName: s.APP_NAME,
     appUrl,
     isSecure: appUrl.startsWith('https:'),
-    google:
-      s.GOOGLE_CLIENT_ID === null || s.GOOGLE_CLIENT_SECRET === null
-        ? null
-        : {
-            clientId: s.GOOGLE_CLIENT_ID,
-            clientSecret: s.GOOGLE_CLIENT_SECRET,
-            redirectUri: s.GOOGLE_REDIRECT_URI ?? `${appUrl}/auth/google/callback`,
-            emulatorUrl: s.GOOGLE_EMULATOR_URL === null ? null : new URL(s.GOOGLE_EMULATOR_URL).origin,
-          },
-    github:
-      s.GITHUB_CLIENT_ID === null || s.GITHUB_CLIENT_SECRET === null
-        ? null
-        : {
-            clientId: s.GITHUB_CLIENT_ID,
-            clientSecret: s.GITHUB_CLIENT_SECRET,
-            redirectUri: s.GITHUB_REDIRECT_URI ?? `${appUrl}/auth/github/callback`,
-            emulatorUrl: s.GITHUB_EMULATOR_URL === null ? null : new URL(s.GITHUB_EMULATOR_URL).origin,
-          },
+    google: providerSettings(s, 'GOOGLE', `${appUrl}/auth/google/callback`),
+    github: providerSettings(s, 'GITHUB', `${appUrl}/auth/github/callback`),
     trustedEmailProviders: s.TRUSTED_EMAIL_PROVIDERS,
     mail: mailSettings(s),
     lockout: { threshold: s.ACCOUNT_LOCKOUT_THRESHOLD, minutes: s.ACCOUNT_LOCKOUT_DURATION_MINUTES },
+    sync: {
+      intervalSeconds: s.SYNC_INTERVAL_SECONDS,
+      unitsPerMailbox: s.GMAIL_UNITS_PER_MINUTE,
+      unitsPerProject: s.GMAIL_PROJECT_UNITS_PER_MINUTE,
+    },
     frontendCallbackUrl: s.FRONTEND_CALLBACK_URL,
     returnUrls: s.FRONTEND_CALLBACK_URL === null ? s.RETURN_URLS : [s.FRONTEND_CALLBACK_URL, ...s.RETURN_URLS],
     corsOrigins: s.CORS_ORIGINS.map((entry) => new URL(entry).origin),
@@ -261,6 +257,22 @@ function shape(s: z.output<typeof settingsSchema>, tokenEncryptionKeys: string |
     tokenEncryptionKeys,
     jwtSigningKeys: s.JWT_SIGNING_KEYS,
     codePepper: s.CODE_PEPPER,
+  }
+}
+
+function providerSettings(
+  s: z.output<typeof settingsSchema>,
+  name: 'GOOGLE' | 'GITHUB',
+  ownCallback: string,
+): ProviderSettings | null {
+  const [clientId, clientSecret] = [s[`${name}_CLIENT_ID`], s[`${name}_CLIENT_SECRET`]]
+  if (clientId === null || clientSecret === null) return null
+  const emulatorUrl = s[`${name}_EMULATOR_URL`]
+  return {
+    clientId,
+    clientSecret,
+    redirectUri: s[`${name}_REDIRECT_URI`] ?? ownCallback,
+    emulatorUrl: emulatorUrl === null ? null : new URL(emulatorUrl).origin,
   }
 }
 
@@ -289,12 +301,4 @@ function mailSettings(s: z.output<typeof settingsSchema>): MailSettings | null {
   const emulatorUrl = s.RESEND_EMULATOR_URL === null ? null : new URL(s.RESEND_EMULATOR_URL).origin
   // An emulator asks for no key of ours.
   return { transport: 'resend', from, apiKey: s.RESEND_API_KEY ?? 're_local', emulatorUrl }
-}
-
-/**
- * What is wrong with the form of these settings, a sentence each, naming the setting and never its value. Pure:
- * `checkSettingsAndKeys` of deps.ts opens the keys as well.
- */
-export function checkSettings(vars: Readonly<Record<string, string | undefined>>): string[] {
-  return parseSettings(vars).problems.map(({ setting, problem }) => `${setting} ${problem}`)
 }

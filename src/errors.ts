@@ -97,6 +97,16 @@ export const refusals = {
     title: 'Administrator by setting',
     detail: 'ADMIN_EMAILS names this address: take it out there first.',
   },
+  sync_running: {
+    status: 409,
+    title: 'Sync is running',
+    detail: 'This mailbox is being synced just now. What it finds will be there in a moment.',
+  },
+  idempotency_key_reused: {
+    status: 409,
+    title: 'Idempotency key used before',
+    detail: 'The same Idempotency-Key came with another body within 24 hours. Nothing was sent for this one.',
+  },
   conflict: {
     status: 409,
     title: 'Conflict',

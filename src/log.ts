@@ -17,6 +17,9 @@ export interface LogFields {
   readonly attempts?: number
   readonly count?: number
   readonly refreshed?: number
+  readonly fetched?: number
+  readonly inserted?: number
+  readonly deleted?: number
   readonly failed?: number
   readonly provider?: string
   readonly subject_id?: string
@@ -43,6 +46,9 @@ const allowed = new Set<string>([
   'attempts',
   'count',
   'refreshed',
+  'fetched',
+  'inserted',
+  'deleted',
   'failed',
   'provider',
   'subject_id',

@@ -16,17 +16,27 @@ const eraseAvatarMessage = z.strictObject({ kind: z.literal('erase_avatar'), era
 /** One letter to be sent; what it says is made from its row when it is. */
 const letterMessage = z.strictObject({ kind: z.literal('letter'), letter_id: z.uuid() })
 
+/** One mailbox to bring in step; a doubled message finds the lease taken or nothing left to do. */
+const syncMessage = z.strictObject({ kind: z.literal('sync'), mail_account_id: z.uuid() })
+
+/** One message to be sent; it stands in its outbox row. */
+const sendMessage = z.strictObject({ kind: z.literal('send'), outbox_id: z.uuid() })
+
 export const queueMessage = z.discriminatedUnion('kind', [
   refreshMessage,
   eraseMessage,
   eraseAvatarMessage,
   letterMessage,
+  syncMessage,
+  sendMessage,
 ])
 
 export type RefreshMessage = z.infer<typeof refreshMessage>
 export type EraseMessage = z.infer<typeof eraseMessage>
 export type EraseAvatarMessage = z.infer<typeof eraseAvatarMessage>
 export type LetterMessage = z.infer<typeof letterMessage>
+export type SyncMessage = z.infer<typeof syncMessage>
+export type SendMessage = z.infer<typeof sendMessage>
 /** What the queue of deliveries carries. */
-export type DeliverMessage = EraseMessage | EraseAvatarMessage | LetterMessage
+export type DeliverMessage = EraseMessage | EraseAvatarMessage | LetterMessage | SendMessage
 export type QueueMessage = z.infer<typeof queueMessage>

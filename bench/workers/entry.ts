@@ -24,6 +24,7 @@ function benchEnv(platform: WorkerEnv): WorkerEnv {
     ...platform,
     REFRESH_QUEUE: queueBinding('gatepost-refresh'),
     DELIVER_QUEUE: queueBinding('gatepost-deliver'),
+    SYNC_QUEUE: queueBinding('gatepost-sync'),
     // No path of the bench has a picture.
     AVATARS: {} as R2Bucket,
     AUTH_RATE_LIMIT: { limit: async () => ({ success: true }) },

@@ -6,8 +6,8 @@ import { recordAudit } from '../db/audit.sql.ts'
 import type { AuditEvent, RequestOrigin } from '../db/audit.ts'
 import { type CallerClaim, callerParams } from '../db/caller.ts'
 import { AppError } from '../errors.ts'
-import { type VendRow, vendToken } from './access-token.sql.ts'
-import { type RefreshDeps, refreshLeased } from './refresh.ts'
+import { lookLiveToken, type VendRow, vendToken } from './access-token.sql.ts'
+import { type RefreshDeps, refreshLeased, storeDeath } from './refresh.ts'
 import { leaseSeconds, type RefreshVerdict } from './refresh-policy.ts'
 import { missingScopes, splitScopes } from './scopes.ts'
 import { openToken } from './vault.ts'
@@ -16,6 +16,7 @@ import { openToken } from './vault.ts'
 export const defaultMinTtlSeconds = 60
 export const maxMinTtlSeconds = 1_800
 
+const nowhere: RequestOrigin = { ipAddress: null, userAgent: null }
 const longestWaitMs = 12_000
 const firstPollMs = 150
 /** As providers are given (providers/bounded-request): a lease is taken only where a whole call fits into the wait. */
@@ -34,7 +35,12 @@ export interface HandedOutToken {
   readonly expiresAt: Date
   readonly scopes: readonly string[]
   readonly missingScopes: readonly string[]
+  /** Of the stored token: what `refusedVersion` means to `liveAccessToken`. */
+  readonly version: number
 }
+
+/** Who is told in the audit trail; null for our own work, which is recorded where it was asked for. */
+type Trail = RequestOrigin | null
 
 /**
  * A valid token, refreshed first if it must be. Throws 401; 403 `forbidden` (a person, or a key without `tokens:vend`),
@@ -47,38 +53,82 @@ export async function vendAccessToken(
   request: TokenRequest,
   origin: RequestOrigin,
 ): Promise<HandedOutToken> {
+  const look = (lease: LeaseRequest) =>
+    deps.db.first(vendToken, { ...callerParams(claim), ...origin, ...request, ...lease })
+  return obtain(deps, look, request.scopes, origin)
+}
+
+/**
+ * A valid token for our own work on a mailbox, for at least another minute. After a 401 of the provider,
+ * `refusedVersion` names the token that was refused: another is fetched. Throws as `vendAccessToken`, but 401 and 403
+ * `forbidden`.
+ */
+export function liveAccessToken(
+  deps: RefreshDeps,
+  want: { accountId: string; scopes: readonly string[]; refusedVersion: number | null },
+): Promise<HandedOutToken> {
+  const request = { ...want, minTtlSeconds: defaultMinTtlSeconds }
+  return obtain(deps, (lease) => deps.db.first(lookLiveToken, { ...request, ...lease }), want.scopes, null)
+}
+
+/**
+ * The provider refused a token it had given just before: the grant is dead, whatever its token endpoint says. The owner
+ * is told once, by the same write as after a refused refresh.
+ */
+export async function giveUpRefusedGrant(
+  deps: RefreshDeps,
+  which: { accountId: string; refusedVersion: number },
+): Promise<void> {
+  const leaseId = uuidV7(deps.clock())
+  const request = { ...which, scopes: [], minTtlSeconds: defaultMinTtlSeconds, leaseId, mayLease: true }
+  const row = await deps.db.first(lookLiveToken, request)
+  if (row?.verdict !== 'leased') return
+  await storeDeath(deps, row, leaseId, 'access_token_refused')
+}
+
+interface LeaseRequest {
+  readonly leaseId: string
+  readonly mayLease: boolean
+}
+
+async function obtain(
+  deps: RefreshDeps,
+  look: (lease: LeaseRequest) => Promise<VendRow | null>,
+  scopes: readonly string[],
+  trail: Trail,
+): Promise<HandedOutToken> {
   // Before the trip that leases and records: without keys nothing is handed out, and nothing may say it was.
   void deps.keyRing
   const startedAt = deps.clock().getTime()
   for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 1.6, 2_000)) {
     const leaseId = uuidV7(deps.clock())
     const elapsedMs = deps.clock().getTime() - startedAt
-    const mayLease = elapsedMs <= longestWaitMs - providerTimeoutMs
-    const row = await deps.db.first(vendToken, { ...callerParams(claim), ...origin, ...request, leaseId, mayLease })
+    const row = await look({ leaseId, mayLease: elapsedMs <= longestWaitMs - providerTimeoutMs })
     if (row === null) throw new AppError('unauthorized')
-    if (row.verdict === 'fresh') return openAndHandOut(deps, row, origin)
+    if (row.verdict === 'fresh') return openAndHandOut(deps, row, trail)
     if (row.verdict === 'leased') {
-      const token = await refreshNow(deps, row, leaseId, request.scopes, origin)
+      const token = await refreshNow(deps, row, leaseId, scopes, trail)
       if (token !== null) return token
       // Overtaken: what this row said is as old as the call. Look again; there is no time left to lease once more.
       continue
     }
     if (row.verdict !== 'busy') throw refusal(row, deps.clock())
     // Somebody else's refresh is under way: look again, a little later each time.
-    if (elapsedMs + pollMs > longestWaitMs) return handOutWhatLives(deps, row, origin)
+    if (elapsedMs + pollMs > longestWaitMs) return handOutWhatLives(deps, row, trail)
     await new Promise((resolve) => setTimeout(resolve, pollMs * (0.75 + deps.chance() / 2)))
   }
 }
 
 /** Whoever holds the lease has not come back: a token that still lives is handed out, however short. */
-async function handOutWhatLives(deps: RefreshDeps, row: VendRow, origin: RequestOrigin): Promise<HandedOutToken> {
+async function handOutWhatLives(deps: RefreshDeps, row: VendRow, trail: Trail): Promise<HandedOutToken> {
   if (row.expiresAt === null || row.expiresAt <= deps.clock())
     throw new AppError('provider_unavailable', { retryAfterSeconds: 5 })
   const event = { api_key_id: row.apiKeyId, refreshed: false }
-  await recordAudit(deps.db, origin, [
-    { action: 'token.handed_out', actorUserId: null, subjectId: row.accountId, outcome: 'success', event },
-  ])
-  return openAndHandOut(deps, row, origin)
+  if (trail !== null)
+    await recordAudit(deps.db, trail, [
+      { action: 'token.handed_out', actorUserId: null, subjectId: row.accountId, outcome: 'success', event },
+    ])
+  return openAndHandOut(deps, row, trail)
 }
 
 /** Null where the answer was discarded because another changed the row: look again. */
@@ -87,7 +137,7 @@ async function refreshNow(
   row: VendRow,
   leaseId: string,
   wanted: readonly string[],
-  origin: RequestOrigin,
+  trail: Trail,
 ): Promise<HandedOutToken | null> {
   let isLive = false
   const [outcome] = await refreshLeased(
@@ -95,11 +145,11 @@ async function refreshNow(
     [row],
     { id: leaseId, until: new Date(deps.clock().getTime() + leaseSeconds * 1_000) },
     {
-      origin,
+      origin: trail ?? nowhere,
       eventsFor: (verdict) => {
         // Now, not when the call began: it may have taken as long as the old token had left.
         isLive = row.expiresAt !== null && row.expiresAt > deps.clock()
-        return describeEnding(row, verdict, wanted, isLive ? 'live' : 'expired')
+        return trail === null ? [] : describeEnding(row, verdict, wanted, isLive ? 'live' : 'expired')
       },
     },
   )
@@ -110,17 +160,17 @@ async function refreshNow(
       const scopes = grantedBy(row, verdict.grant)
       // The answer may tell that the user withdrew a permission meanwhile.
       if (!covers(scopes, wanted)) throw new AppError('insufficient_scope')
-      return token(deps, row.provider, verdict.grant.accessToken, verdict.grant.expiresAt, scopes)
+      return token(deps, row.provider, verdict.grant.accessToken, verdict.grant.expiresAt, scopes, row.version + 1)
     }
     case 'dead':
       throw new AppError('needs_reauthorization')
     case 'unreadable':
-      await recordUnreadable(deps, row, origin)
+      await recordUnreadable(deps, row, trail)
       throw new AppError('sealed_token_unreadable')
     case 'retry':
     case 'misconfigured':
     case 'handed_back': {
-      if (isLive) return openAndHandOut(deps, row, origin)
+      if (isLive) return openAndHandOut(deps, row, trail)
       const waitSeconds = Math.ceil((verdict.dueAt.getTime() - deps.clock().getTime()) / 1_000)
       throw new AppError('provider_unavailable', { retryAfterSeconds: Math.max(1, waitSeconds) })
     }
@@ -169,15 +219,15 @@ function covers(granted: readonly string[], wanted: readonly string[]): boolean 
   return wanted.every((scope) => granted.includes(scope))
 }
 
-async function openAndHandOut(deps: RefreshDeps, row: VendRow, origin: RequestOrigin): Promise<HandedOutToken> {
+async function openAndHandOut(deps: RefreshDeps, row: VendRow, trail: Trail): Promise<HandedOutToken> {
   if (row.accessToken === null || row.expiresAt === null) throw new AppError('needs_reauthorization')
   const opened = await openToken(deps.keyRing, row.accessToken, 'access_token_txt', row)
   if (!opened.ok) {
     deps.log.error('alarm_sealed_token_unreadable', { subject_id: row.accountId, code: opened.reason })
-    await recordUnreadable(deps, row, origin)
+    await recordUnreadable(deps, row, trail)
     throw new AppError('sealed_token_unreadable')
   }
-  return token(deps, row.provider, opened.plaintext, row.expiresAt, splitScopes(row.grantedScopes))
+  return token(deps, row.provider, opened.plaintext, row.expiresAt, splitScopes(row.grantedScopes), row.version)
 }
 
 function token(
@@ -186,12 +236,13 @@ function token(
   accessToken: string,
   expiresAt: Date,
   scopes: readonly string[],
+  version: number,
 ): HandedOutToken {
-  return { accessToken, expiresAt, scopes, missingScopes: missingScopes(deps.providers, providerCode, scopes) }
+  return { accessToken, expiresAt, scopes, missingScopes: missingScopes(deps.providers, providerCode, scopes), version }
 }
 
-function recordUnreadable(deps: RefreshDeps, row: VendRow, origin: RequestOrigin): Promise<void> {
-  return recordAudit(deps.db, origin, [
+function recordUnreadable(deps: RefreshDeps, row: VendRow, trail: Trail): Promise<void> {
+  return recordAudit(deps.db, trail ?? nowhere, [
     { action: 'token.unreadable', actorUserId: null, subjectId: row.accountId, outcome: 'failure' },
   ])
 }

@@ -2,15 +2,10 @@
 
 import { type CallerClaim, callerParams } from '../db/caller.ts'
 import type { Db } from '../db/client.ts'
+import { assertReach, type ReachRow } from '../db/reach.ts'
 import { AppError } from '../errors.ts'
 import type { Provider, ProviderCode } from '../providers/provider.ts'
-import {
-  listMailAccountRows,
-  type MailAccountRow,
-  type ReaderRow,
-  type RefreshAttempt,
-  readMailAccountRow,
-} from './list.sql.ts'
+import { listMailAccountRows, type MailAccountRow, type RefreshAttempt, readMailAccountRow } from './list.sql.ts'
 import { missingScopes, splitScopes } from './scopes.ts'
 
 export interface MailAccount extends Omit<MailAccountRow, 'grantedScopes'> {
@@ -30,8 +25,8 @@ export async function listMailAccounts(
   page: { forUserId: string | null; before: string | null; limit: number },
 ): Promise<MailAccount[]> {
   const rows = await deps.db.all(listMailAccountRows, { ...callerParams(claim), ...page })
-  assertReader(rows[0] ?? null, page.forUserId)
-  return rows.filter((row): row is ReaderRow & MailAccountRow => row.id !== null).map((row) => present(deps, row))
+  assertReach(rows[0] ?? null, page.forUserId)
+  return rows.filter((row): row is ReachRow & MailAccountRow => row.id !== null).map((row) => present(deps, row))
 }
 
 /** One mailbox with its recent refreshes, newest first. Throws as `listMailAccounts`, and 404. */
@@ -41,20 +36,9 @@ export async function readMailAccount(
   which: { accountId: string; forUserId: string | null },
 ): Promise<MailAccount & { readonly history: readonly RefreshAttempt[] }> {
   const row = await deps.db.first(readMailAccountRow, { ...callerParams(claim), ...which })
-  assertReader(row, which.forUserId)
-  if (row === null || row.id === null) throw new AppError('not_found')
+  assertReach(row, which.forUserId)
+  if (row.id === null) throw new AppError('not_found')
   return { ...present(deps, row), history: row.history ?? [] }
-}
-
-function assertReader(row: ReaderRow | null, forUserId: string | null): void {
-  if (row === null) throw new AppError('unauthorized')
-  if (!row.isPermitted) throw new AppError('forbidden')
-  if (row.isKey && row.keyUserId === null && forUserId === null) {
-    throw new AppError('invalid_input', {
-      errors: [{ path: 'user_id', message: 'says for whom: this key names nobody' }],
-    })
-  }
-  if (row.ownerId === null) throw new AppError('not_found')
 }
 
 function present(deps: ListDeps, row: MailAccountRow): MailAccount {

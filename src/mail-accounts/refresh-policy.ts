@@ -77,6 +77,8 @@ function judgeFailure(failure: ProviderFailure, failureCount: number, now: Date,
     case 'unavailable':
     case 'unauthorized':
     case 'forbidden':
+    case 'history_expired':
+    case 'refused':
     case 'invalid_proof':
       return {
         kind: 'retry',

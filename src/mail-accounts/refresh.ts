@@ -71,7 +71,7 @@ export async function refreshLeased(
         const verdict = isHopeless ? handBack(deps) : await ask(deps, token, lease)
         if (verdict.kind === 'misconfigured') run.refusals += 1
         if (verdict.kind === 'refreshed') run.successes += 1
-        answered.push({ token, verdict, row: await answerRow(deps, token, verdict, lease) })
+        answered.push({ token, verdict, row: await answerRow(deps, token, verdict, lease.id) })
       } catch (thrown) {
         // What other lanes were given must still be written: it may be the only copy.
         keepFirst(thrown)
@@ -113,6 +113,17 @@ export async function refreshLeased(
   return outcomes
 }
 
+/** Stores that a leased token's grant has ended, without asking its provider once more. */
+export async function storeDeath(
+  deps: Pick<RefreshDeps, 'db' | 'clock' | 'keyRing'>,
+  token: LeasedToken,
+  leaseId: string,
+  error: string,
+): Promise<void> {
+  const row = await answerRow(deps, token, { kind: 'dead', error }, leaseId)
+  await persist(() => deps.db.all(storeAnswers, { answers: JSON.stringify([row]), ...auditParams(noOrigin, []) }))
+}
+
 interface Answered {
   readonly token: LeasedToken
   readonly verdict: RefreshVerdict
@@ -148,14 +159,14 @@ function handBack(deps: RefreshDeps): RefreshVerdict {
 }
 
 async function answerRow(
-  deps: RefreshDeps,
+  deps: Pick<RefreshDeps, 'keyRing'>,
   token: LeasedToken,
   verdict: RefreshVerdict,
-  lease: Lease,
+  leaseId: string,
 ): Promise<AnswerRow> {
   const row = {
     token_id: token.tokenId,
-    lease_id: lease.id,
+    lease_id: leaseId,
     version: token.version,
     result: verdict.kind,
     access_token: null,

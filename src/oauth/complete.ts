@@ -179,6 +179,8 @@ function refusalOf(failure: ProviderFailure): ErrorCode {
     case 'grant_dead':
     case 'unauthorized':
     case 'forbidden':
+    case 'history_expired':
+    case 'refused':
     case 'invalid_proof':
       return 'provider_refused'
   }

@@ -1,4 +1,5 @@
-// One HTTP request to a provider that always ends: 10 s with its body, 64 KB, no redirect followed, never a throw.
+// One HTTP request to a provider that always ends: 10 s with its body, 64 KB (where the caller names no others), no
+// redirect followed, never a throw.
 // It must not know what the answer means, and nothing of an answer leaves it but status, headers and body.
 
 export const PROVIDER_TIMEOUT_MS = 10_000
@@ -14,11 +15,17 @@ export interface HttpResponse {
 /** What came back, whole, or why nothing did. */
 export type HttpAnswer = HttpResponse | { readonly failure: 'timeout' | 'network' | 'too_large' }
 
+export interface RequestLimits {
+  readonly timeoutMs?: number
+  readonly maxAnswerBytes?: number
+}
+
 /** Sends once. Every body is read to its end or cancelled; the time limit covers both. */
 export async function sendBounded(
   send: typeof fetch,
   url: string,
-  request: { method: 'GET' | 'POST' | 'DELETE'; headers: Record<string, string>; body?: string },
+  request: { method: 'GET' | 'POST' | 'DELETE'; headers: Record<string, string>; body?: string | Uint8Array },
+  { timeoutMs = PROVIDER_TIMEOUT_MS, maxAnswerBytes = MAX_ANSWER_BYTES }: RequestLimits = {},
 ): Promise<HttpAnswer> {
   const abort = new AbortController()
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -27,10 +34,11 @@ export async function sendBounded(
     timer = setTimeout(() => {
       resolve({ failure: 'timeout' })
       abort.abort()
-    }, PROVIDER_TIMEOUT_MS)
+    }, timeoutMs)
   })
   try {
-    return await Promise.race([attempt(send, url, { ...request, redirect: 'manual', signal: abort.signal }), timedOut])
+    const init = { ...request, redirect: 'manual' as const, signal: abort.signal }
+    return await Promise.race([attempt(send, url, init, maxAnswerBytes), timedOut])
   } finally {
     clearTimeout(timer)
   }
@@ -63,17 +71,18 @@ async function attempt(
   send: typeof fetch,
   url: string,
   init: RequestInit & { signal: AbortSignal },
+  maxAnswerBytes: number,
 ): Promise<HttpAnswer> {
   try {
     const response = await send(url, init)
-    const body = await readCapped(response, init.signal)
+    const body = await readCapped(response, init.signal, maxAnswerBytes)
     return body === null ? { failure: 'too_large' } : { status: response.status, headers: response.headers, body }
   } catch {
     return { failure: init.signal.aborted ? 'timeout' : 'network' }
   }
 }
 
-async function readCapped(response: Response, signal: AbortSignal): Promise<string | null> {
+async function readCapped(response: Response, signal: AbortSignal, maxBytes: number): Promise<string | null> {
   if (response.body === null) return ''
   const reader = response.body.getReader()
   // A connection that breaks is reported by `read`; this second report of it would go unheard.
@@ -89,7 +98,7 @@ async function readCapped(response: Response, signal: AbortSignal): Promise<stri
   let size = 0
   for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
     size += chunk.value.byteLength
-    if (size > MAX_ANSWER_BYTES) {
+    if (size > maxBytes) {
       await cancel()
       return null
     }

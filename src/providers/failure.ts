@@ -8,6 +8,8 @@
  * - `unavailable`    5xx, network, time-out, redirect, or an answer that cannot be read
  * - `unauthorized`   a live-looking access token was refused (401 of a resource server)
  * - `forbidden`      the grant lacks a permission (403 of a resource server)
+ * - `history_expired` the cursor is older than what the provider remembers (Gmail: 404 of `history.list`)
+ * - `refused`        the request itself is not acceptable (400, 413): asking again cannot help
  * - `invalid_proof`  the ID token does not prove what it must (signature, `iss`, `aud`, `exp`, `nonce`, `sub`)
  */
 export type ProviderFailureKind =
@@ -17,6 +19,8 @@ export type ProviderFailureKind =
   | 'unavailable'
   | 'unauthorized'
   | 'forbidden'
+  | 'history_expired'
+  | 'refused'
   | 'invalid_proof'
 
 export interface ProviderFailure {

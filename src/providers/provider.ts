@@ -2,6 +2,7 @@
 // A provider never sees our database, sessions or sealing; it gets a narrow bag and answers with values.
 
 import type { ProviderResult } from './failure.ts'
+import type { MailAdapter } from './mail.ts'
 
 export type ProviderCode = 'google' | 'github'
 
@@ -81,10 +82,4 @@ export interface Provider {
   /** Resolves ok for 200 and for 400 (already revoked); anything else is a failure to retry. Google ends every grant of the person. */
   revoke(input: { token: string }): Promise<ProviderResult<null>>
   readonly mail: MailAdapter | null
-}
-
-/** What the opened mailbox can do. Grows with mail sync. */
-export interface MailAdapter {
-  /** Whose mailbox the token opens, from the provider itself. */
-  mailbox(input: { accessToken: string }): Promise<ProviderResult<{ email: string }>>
 }

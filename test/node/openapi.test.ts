@@ -17,6 +17,7 @@ const env = {
   CACHE: absent,
   REFRESH_QUEUE: absent,
   DELIVER_QUEUE: absent,
+  SYNC_QUEUE: absent,
   AVATARS: absent,
   ASSETS: absent,
 } as unknown as WorkerEnv

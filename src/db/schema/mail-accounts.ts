@@ -27,6 +27,12 @@ export const userMailAccounts = pgTable(
     keepsMail: boolean('keep_mail_flg').notNull().default(false),
     syncCursor: text('sync_cursor_txt'),
     lastSyncedAt: utc('last_synced_at_utc'),
+    /** The clock of background sync; null where nothing is to be done until the mailbox is connected again. */
+    syncDueAt: utc('sync_due_at_utc').default(sql`now()`),
+    /** Mail stored before this is hidden: `infinity` once disconnected without keeping it, the moment of reconnecting after that. */
+    mailSince: utc('mail_since_utc').notNull().default(sql`'-infinity'`),
+    /** Hidden mail is still to be deleted. */
+    purgesMail: boolean('purge_mail_flg').notNull().default(false),
     ...createdAndModified,
   },
   (t) => [
@@ -36,6 +42,10 @@ export const userMailAccounts = pgTable(
     index('user_mail_accounts_unwell_ix')
       .on(t.status, t.userMailAccountId, t.provider)
       .where(sql`${t.status} <> 'active' AND ${t.userId} IS NOT NULL`),
+    index('user_mail_accounts_sync_due_ix').on(t.syncDueAt).where(sql`${t.syncDueAt} IS NOT NULL`),
+    index('user_mail_accounts_purge_mail_ix')
+      .on(t.userMailAccountId)
+      .where(sql`${t.purgesMail} OR ${t.userId} IS NULL`),
     check(
       'user_mail_accounts_status_ck',
       sql`${t.status} IN ('active', 'degraded', 'needs_reauthorization', 'disconnected')`,
@@ -108,5 +118,9 @@ export const providerStates = pgTable('provider_states', {
   openUntil: utc('open_until_utc'),
   configurationErrorCount: integer('configuration_error_cnt').notNull().default(0),
   windowStartedAt: utc('window_started_at_utc').notNull().defaultNow(),
+  /** The project's mail quota: units spent in the minute that began then, and in the one before it. */
+  unitsWindowAt: utc('units_window_at_utc').notNull().defaultNow(),
+  unitsUsed: integer('units_used_cnt').notNull().default(0),
+  unitsBefore: integer('units_before_cnt').notNull().default(0),
   ...createdAndModified,
 })
