@@ -42,7 +42,7 @@ const placesOfLexemeMost = 255
 
 /** One facet, bounded, without what PostgreSQL's text cannot hold. */
 export function facet(kind: FacetKind, value: string): string {
-  return `:${kind}:${cutAt(value.toWellFormed().replace(/\p{C}/gu, ''), facetLength)}`
+  return `:${kind}:${cutAt(value.toWellFormed().replace(/\p{Cc}/gu, ''), facetLength)}`
 }
 
 /** The facet that every query is confined by: one index serves all mailboxes. */
@@ -53,7 +53,8 @@ export function mailboxFacet(mailboxId: string): string {
 /** A label's name as `label:` asks for it: lower case, and a dash for all that is neither letter nor digit. */
 export function labelNameFacet(name: string): string {
   const slug = foldText(cutAt(name, 4 * facetLength)).replace(/[^\p{L}\p{N}\p{M}]+/gu, '-')
-  return facet('n', slug.replace(/^-|-$/g, ''))
+  // A name of signs alone stands for itself.
+  return facet('n', slug.replace(/^-|-$/g, '') || name.trim())
 }
 
 export function messageIdFacet(messageId: string): string {
@@ -102,7 +103,13 @@ interface Draft {
 }
 
 /** One free place stands between two values, so that no phrase runs from one into the next. */
-function addField(draft: Draft, values: readonly string[], length: number, weight: Weight, prefix: FacetKind | null) {
+function addField(
+  draft: Draft,
+  values: readonly string[],
+  length: number,
+  weight: Weight,
+  prefix: FacetKind | null,
+): void {
   let left = length
   for (const value of values) {
     if (left <= 0) return

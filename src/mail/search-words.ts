@@ -15,11 +15,20 @@ const unitPattern = /[\p{L}\p{N}]\p{M}*/gu
 const unitLength = 8
 
 /**
- * Marks that writers leave out: Latin, Greek and Cyrillic accents, Hebrew points, Arabic vowel signs and hamza. Then
- * what is invisible within a word: soft hyphen, joiners, variation selectors, the Arabic stretcher.
+ * Marks that writers leave out: Latin, Greek and Cyrillic accents, Hebrew points, Arabic vowel signs and hamza; and the
+ * Arabic stretcher. With them goes what is invisible within a word (soft hyphen, joiners), but not the space of no width.
  */
-const optionalMarks =
-  /[\u0300-\u036F\u0483-\u0487\u0591-\u05BD\u05BF\u05C1\u05C2\u05C4\u05C5\u05C7\u064B-\u065F\u0670\u1AB0-\u1AFF\u1DC0-\u1DFF\u20D0-\u20FF\uFE20-\uFE2F\u00AD\u0640\u200C\u200D\u2060\uFEFF]|[\uFE00-\uFE0F]/gu
+const optionalMarks = new RegExp(
+  [
+    '\\u0300-\\u036F\\u0483-\\u0487\\u1AB0-\\u1AFF\\u1DC0-\\u1DFF\\u20D0-\\u20FF\\uFE20-\\uFE2F',
+    '\\u0591-\\u05BD\\u05BF\\u05C1\\u05C2\\u05C4\\u05C5\\u05C7',
+    '\\u0640\\u064B-\\u065F\\u0670',
+    '[\\p{Default_Ignorable_Code_Point}--[\\u200B]]',
+  ]
+    .map((set) => (set.startsWith('[') ? set : `[${set}]`))
+    .join('|'),
+  'gv',
+)
 
 /** Letters that Unicode does not take apart, and people type so. */
 const plainLetters: ReadonlyMap<string, string> = new Map([
