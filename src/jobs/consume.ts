@@ -4,6 +4,8 @@
 import type { Deps } from '../deps.ts'
 import { deliverLetter } from '../letters/deliver.ts'
 import { describeThrown, type LogFields } from '../log.ts'
+import { sendOutgoing } from '../mail/send.ts'
+import { syncMailbox } from '../mail/sync-mailbox.ts'
 import { revokeGrant } from '../mail-accounts/disconnect.ts'
 import { refreshClaimed } from '../mail-accounts/due.ts'
 import { type QueueMessage, queueMessage } from '../messages.ts'
@@ -54,7 +56,7 @@ function read(body: unknown): QueueMessage {
 async function handle(
   deps: Deps,
   message: QueueMessage,
-): Promise<Pick<LogFields, 'job' | 'count' | 'refreshed' | 'failed'>> {
+): Promise<Pick<LogFields, 'job' | 'count' | 'refreshed' | 'failed' | 'fetched' | 'inserted' | 'deleted'>> {
   switch (message.kind) {
     case 'refresh': {
       const outcomes = await refreshClaimed(deps, message)
@@ -68,6 +70,10 @@ async function handle(
       return { job: 'erase', count: (await revokeGrant(deps, message)) === 'done' ? 1 : 0 }
     case 'erase_avatar':
       return { job: 'erase_avatar', count: (await eraseAvatar(deps, message)) === 'done' ? 1 : 0 }
+    case 'sync':
+      return { job: 'sync', ...(await syncMailbox(deps, message)) }
+    case 'send':
+      return { job: 'send', ...(await sendOutgoing(deps, message)) }
     case 'letter': {
       const outcome = await deliverLetter(deps, message)
       const failed = outcome === 'retry' || outcome === 'failed' ? 1 : 0

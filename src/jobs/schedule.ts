@@ -3,6 +3,8 @@
 import type { Deps } from '../deps.ts'
 import { dueLetters } from '../letters/deliver.ts'
 import { describeThrown } from '../log.ts'
+import { dueSends } from '../mail/send.ts'
+import { claimDueSyncs } from '../mail/sync-due.ts'
 import { dueErasures } from '../mail-accounts/disconnect.ts'
 import { claimDue, resealStale } from '../mail-accounts/due.ts'
 import { purgeAbandonedGrants, purgeExpired } from '../ops/purge.ts'
@@ -12,10 +14,11 @@ import { dueAvatarErasures } from '../users/avatar-erasure.ts'
 const claimRounds = 10
 const erasuresPerTick = 200
 const lettersPerTick = 500
+const sendsPerTick = 500
 
 type ScheduleDeps = Pick<
   Deps,
-  'db' | 'clock' | 'log' | 'keyRing' | 'keyRingOrNull' | 'refreshQueue' | 'deliverQueue' | 'post'
+  'db' | 'clock' | 'log' | 'keyRing' | 'keyRingOrNull' | 'refreshQueue' | 'deliverQueue' | 'syncQueue' | 'sync' | 'post'
 >
 
 /** One tick. Each duty stands alone: one that fails is logged and leaves the others to run. */
@@ -28,6 +31,8 @@ export async function runSchedule(deps: ScheduleDeps): Promise<void> {
     ['erasures', withKeys(() => enqueueErasures(deps))],
     ['avatar_erasures', () => enqueueAvatarErasures(deps)],
     ['letters', () => enqueueLetters(deps)],
+    ['sends', withKeys(() => enqueueSends(deps))],
+    ['syncs', withKeys(() => enqueueSyncs(deps))],
     ['reseal', withKeys(() => resealStale(deps))],
     ['purge', () => purgeExpired(deps.db, deps.log)],
   ]
@@ -58,6 +63,19 @@ async function enqueueDueTokens(deps: ScheduleDeps): Promise<number> {
     if (!isMore) break
   }
   return count
+}
+
+async function enqueueSyncs(deps: ScheduleDeps): Promise<number> {
+  const messages = await claimDueSyncs(deps)
+  await deps.syncQueue.send(messages)
+  return messages.length
+}
+
+/** Mail on its way out whose message was lost, or whose next try has come. */
+async function enqueueSends(deps: ScheduleDeps): Promise<number> {
+  const messages = await dueSends(deps.db, sendsPerTick)
+  await deps.deliverQueue.send(messages)
+  return messages.length
 }
 
 async function enqueueAvatarErasures(deps: ScheduleDeps): Promise<number> {

@@ -31,11 +31,34 @@ export const disconnectAccount = statement<
     UPDATE user_mail_accounts a SET is_active_flg = false, status_cd = 'disconnected', granted_scopes_txt = '',
       status_changed_at_utc = CASE WHEN a.status_cd = 'disconnected' THEN a.status_changed_at_utc ELSE now() END,
       -- Disconnecting once more without keeping the mail lets it go; keeping comes with the first time only.
-      keep_mail_flg = ${param('keepsMail', 'boolean')} AND (a.is_active_flg OR a.keep_mail_flg), modified_at_utc = now()
+      keep_mail_flg = kept.is_kept,
+      -- What is not kept is hidden from this moment and deleted by purge; what is kept goes on from its cursor, should the
+      -- mailbox come back.
+      mail_since_utc = CASE WHEN kept.is_kept THEN a.mail_since_utc ELSE 'infinity' END,
+      purge_mail_flg = a.purge_mail_flg OR NOT kept.is_kept,
+      sync_cursor_txt = CASE WHEN kept.is_kept THEN a.sync_cursor_txt END, sync_due_at_utc = NULL, modified_at_utc = now()
     -- The token row is locked first; a mailbox without one is disconnected all the same.
-    FROM mailbox LEFT JOIN held ON true
+    FROM mailbox JOIN user_mail_accounts old ON old.user_mail_account_id = mailbox.user_mail_account_id LEFT JOIN held ON true
+    CROSS JOIN LATERAL (SELECT ${param('keepsMail', 'boolean')} AND (old.is_active_flg OR old.keep_mail_flg) AS is_kept) kept
     WHERE a.user_mail_account_id = mailbox.user_mail_account_id
-    RETURNING a.user_mail_account_id
+    RETURNING a.user_mail_account_id, a.keep_mail_flg
+  ),
+  -- A sync under way finds its lease gone and stores nothing more.
+  sync_ended AS (
+    DELETE FROM mail_syncs s USING disconnected WHERE s.user_mail_account_id = disconnected.user_mail_account_id
+  ),
+  labels_forgotten AS (
+    DELETE FROM mail_labels l USING disconnected
+    WHERE l.user_mail_account_id = disconnected.user_mail_account_id AND NOT disconnected.keep_mail_flg
+  ),
+  skips_forgotten AS (
+    DELETE FROM mail_skips k USING disconnected
+    WHERE k.user_mail_account_id = disconnected.user_mail_account_id AND NOT disconnected.keep_mail_flg
+  ),
+  -- What is being sent at this moment ends by its own lease; nothing else leaves any more.
+  outbox_ended AS (
+    UPDATE outbox o SET status_cd = 'failed', last_error_cd = 'disconnected', mime_txt = NULL, modified_at_utc = now()
+    FROM disconnected WHERE o.user_mail_account_id = disconnected.user_mail_account_id AND o.status_cd IN ('queued', 'unconfirmed')
   ),
   erased AS (${eraseGrants(heldGrants)}),
   audited AS (${auditRow(

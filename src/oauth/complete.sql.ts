@@ -194,7 +194,9 @@ export const writeCompletion = statement<WriteParams, WrittenRow>(
     UPDATE user_mail_accounts a SET email_address_txt = coalesce(nullif(${param('accountEmail', 'text')}, ''), a.email_address_txt),
       is_active_flg = true, status_cd = ${param('accountStatus', 'text')},
       status_changed_at_utc = CASE WHEN a.status_cd = ${param('accountStatus', 'text')} THEN a.status_changed_at_utc ELSE now() END,
-      granted_scopes_txt = ${param('scopes', 'text')}, keep_mail_flg = false, modified_at_utc = now()
+      granted_scopes_txt = ${param('scopes', 'text')}, keep_mail_flg = false, sync_due_at_utc = now(),
+      -- Mail that was let go of stays hidden, however soon its mailbox comes back.
+      mail_since_utc = CASE WHEN a.mail_since_utc = 'infinity' THEN now() ELSE a.mail_since_utc END, modified_at_utc = now()
     FROM person WHERE a.user_mail_account_id = ${param('accountId', 'uuid')} AND NOT ${param('isNewAccount', 'boolean')} AND a.user_id = person.user_id
     RETURNING a.created_at_utc, a.last_synced_at_utc, a.email_address_txt
   ),

@@ -81,6 +81,13 @@ export const purges = [
   ),
   // The longest window is a day.
   purge('counters', 'counters', 'counter_id', sql`window_started_at_utc < now() - interval '25 hours'`),
+  // Sent or given up: the message itself went when it was.
+  purge(
+    'outbox',
+    'outbox',
+    'outbox_id',
+    sql`created_at_utc < now() - interval '30 days' AND status_cd IN ('sent', 'failed')`,
+  ),
   purge('dead-letters', 'dead_letters', 'dead_letter_id', sql`created_at_utc < now() - interval '90 days'`),
 ] as const
 
@@ -114,13 +121,52 @@ export const voidOldLetters = statement<Limit, Purged>(
   SELECT count(*)::int AS "count" FROM voided`,
 )
 
+/** An Idempotency-Key counts for a day. */
+export const releaseIdempotencyKeys = statement<Limit, Purged>(
+  'purge-idempotency-keys',
+  sql`WITH old AS MATERIALIZED (
+    SELECT outbox_id FROM outbox
+    WHERE created_at_utc < now() - interval '24 hours' AND created_at_utc > now() - interval '31 days' AND idempotency_key_txt IS NOT NULL
+    LIMIT ${param('limit', 'int')} FOR UPDATE SKIP LOCKED
+  ),
+  released AS (UPDATE outbox SET idempotency_key_txt = NULL WHERE outbox_id IN (SELECT outbox_id FROM old) RETURNING 1)
+  SELECT count(*)::int AS "count" FROM released`,
+)
+
 /**
- * Mailboxes that outlived their user. They hold no secret: whatever deletes a user moves the envelopes to `erasures`,
+ * Mail that is hidden: of mailboxes disconnected without keeping it, also where they came back since, and of those that
+ * outlived their user. The mark goes once nothing hidden is left.
+ */
+export const purgeHiddenMail = statement<Limit, Purged>(
+  'purge-hidden-mail',
+  sql`WITH mailbox AS MATERIALIZED (
+    SELECT a.user_mail_account_id, CASE WHEN a.user_id IS NULL THEN 'infinity' ELSE a.mail_since_utc END AS shown_since
+    FROM user_mail_accounts a WHERE a.purge_mail_flg OR a.user_id IS NULL
+    ORDER BY a.user_mail_account_id LIMIT 1000
+  ),
+  old AS MATERIALIZED (
+    SELECT hidden.email_id FROM mailbox CROSS JOIN LATERAL (
+      SELECT e.email_id FROM emails e
+      WHERE e.user_mail_account_id = mailbox.user_mail_account_id AND e.created_at_utc < mailbox.shown_since
+      LIMIT ${param('limit', 'int')}
+    ) hidden LIMIT ${param('limit', 'int')}
+  ),
+  gone AS (DELETE FROM emails WHERE email_id IN (SELECT email_id FROM old) RETURNING 1),
+  cleared AS (
+    UPDATE user_mail_accounts a SET purge_mail_flg = false FROM mailbox
+    WHERE a.user_mail_account_id = mailbox.user_mail_account_id AND a.purge_mail_flg AND NOT EXISTS (
+      SELECT FROM emails e WHERE e.user_mail_account_id = a.user_mail_account_id AND e.created_at_utc < a.mail_since_utc)
+  )
+  SELECT count(*)::int AS "count" FROM gone`,
+)
+
+/**
+ * Mailboxes that outlived their user, once their mail is gone. They hold no secret: whatever deletes a user moves the envelopes to `erasures`,
  * and where it did not, a trigger does (migration 0006).
  */
 export const purgeOrphanedMailboxes = purge(
   'orphaned-mailboxes',
   'user_mail_accounts',
   'user_mail_account_id',
-  sql`user_id IS NULL`,
+  sql`user_id IS NULL AND NOT EXISTS (SELECT FROM emails e WHERE e.user_mail_account_id = user_mail_accounts.user_mail_account_id)`,
 )

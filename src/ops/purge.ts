@@ -3,7 +3,15 @@
 
 import type { Db, Statement } from '../db/client.ts'
 import { describeThrown, type Log } from '../log.ts'
-import { abandonWaitingGrants, blankOldOrigins, purgeOrphanedMailboxes, purges, voidOldLetters } from './purge.sql.ts'
+import {
+  abandonWaitingGrants,
+  blankOldOrigins,
+  purgeHiddenMail,
+  purgeOrphanedMailboxes,
+  purges,
+  releaseIdempotencyKeys,
+  voidOldLetters,
+} from './purge.sql.ts'
 
 const batchRows = 5_000
 /** 100,000 rows a table and tick. */
@@ -20,7 +28,14 @@ export async function purgeAbandonedGrants(db: Db): Promise<number> {
  */
 export async function purgeExpired(db: Db, log: Log): Promise<number> {
   let count = 0
-  for (const query of [...purges, purgeOrphanedMailboxes, blankOldOrigins, voidOldLetters]) {
+  for (const query of [
+    ...purges,
+    purgeHiddenMail,
+    purgeOrphanedMailboxes,
+    releaseIdempotencyKeys,
+    blankOldOrigins,
+    voidOldLetters,
+  ]) {
     try {
       count += await purgeWith(db, query)
     } catch (thrown) {

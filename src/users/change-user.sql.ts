@@ -87,6 +87,10 @@ export const changeUserRow = statement<
     WHERE t.user_mail_account_id = a.user_mail_account_id AND a.is_active_flg AND a.status_cd <> 'needs_reauthorization'
       AND t.refresh_token_txt IS NOT NULL
   ),
+  sync_woken AS (
+    UPDATE user_mail_accounts a SET sync_due_at_utc = now()
+    FROM changing WHERE a.user_id = changing.user_id AND changing.is_enabled AND a.is_active_flg
+  ),
   names_audited AS (${auditRow('user.updated', 'success', sql`SELECT changing.actor_id, changing.user_id::text, ${namesSet} FROM changing WHERE ${setsNames}`)}),
   role_audited AS (${auditRow('user.role_changed', 'success', sql`SELECT changing.actor_id, changing.user_id::text, jsonb_build_object('from', changing.role_cd, 'to', changing.new_role_cd) FROM changing WHERE changing.role_cd <> changing.new_role_cd`)}),
   disabling_audited AS (${auditRow('user.disabled', 'success', sql`SELECT changing.actor_id, changing.user_id::text, '{}'::jsonb FROM changing WHERE changing.is_disabled`)}),

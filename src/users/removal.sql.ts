@@ -52,7 +52,7 @@ export const removeUser = statement<
   emptied AS (${emptyHeldTokens}),
   left_behind AS (
     UPDATE user_mail_accounts a SET user_id = NULL, is_active_flg = false, status_cd = 'disconnected', granted_scopes_txt = '',
-      keep_mail_flg = false, modified_at_utc = now()
+      keep_mail_flg = false, mail_since_utc = 'infinity', sync_cursor_txt = NULL, sync_due_at_utc = NULL, modified_at_utc = now()
     -- The token rows are held first: every statement locks in this order.
     FROM leaving, (SELECT count(*) FROM held) AS held_first
     WHERE a.user_id = leaving.user_id
