@@ -247,7 +247,7 @@ async function startGoogle(port: number, settings: Settings): Promise<void> {
   const module: { startLocalGoogle(options: object): Promise<LocalProvider> } = await import(
     pathToFileURL(LOCAL_GOOGLE).href
   )
-  const google = await module.startLocalGoogle({ port, demo: true, gmail: true, clients: googleClients(settings) })
+  const google = await module.startLocalGoogle({ port, demo: true, clients: googleClients(settings) })
   cleanups.push(() => google.close())
 }
 

@@ -6,6 +6,9 @@ import type { Calls } from './calls.ts'
 import type { Faults } from './faults.ts'
 import { issueAccessToken, mintRefreshToken, openGrant, revokeUser, withdrawScope } from './grants.ts'
 import { json, type Reply, type Request } from './http.ts'
+import { mailHandlers } from './mail/control.ts'
+import type { Quota } from './mail/quota.ts'
+import type { Mailboxes } from './mailboxes.ts'
 import { parseScopes } from './scopes.ts'
 import { type Client, findUser, pairKey, putUser, subjectOf, type User, type World } from './world.ts'
 
@@ -13,7 +16,9 @@ export interface ControlDeps extends DoorDeps {
   readonly world: World
   readonly faults: Faults
   readonly calls: Calls
-  reset(): Promise<void>
+  readonly mailboxes: Mailboxes
+  readonly quota: Quota
+  reset(): void
   stopAnswering(seconds: number): void
 }
 
@@ -74,6 +79,11 @@ const schemas = {
       omitRefreshToken: z.boolean(),
       omitScope: z.boolean(),
       historyFloor: z.string().regex(/^\d+$/).nullable(),
+      textBodies: z.enum(['as-sent', 'utf-8']),
+      messageIdOnSend: z.enum(['kept', 'replaced']),
+      quotaUnitsPerMinutePerUser: z.number().int().nonnegative().nullable(),
+      quotaStatus: z.union([z.literal(403), z.literal(429)]),
+      listRepeatsIds: z.boolean(),
     })
     .partial(),
   clock: z.union([z.strictObject({ advanceSeconds: z.number() }), z.strictObject({ offsetSeconds: z.number() })]),
@@ -90,7 +100,7 @@ const schemas = {
 }
 
 /** Answers a request under /__control/. What cannot be read is 400 with what is wrong. */
-export async function answerControl(deps: ControlDeps, request: Request): Promise<Reply> {
+export function answerControl(deps: ControlDeps, request: Request): Reply {
   // Nothing on the web may steer it: browsers name the page that asks, tests and scripts send no Origin.
   if (request.headers.origin !== undefined) return json(403, { error: 'not_for_browsers' })
   const name = `${request.method} ${request.url.pathname.slice('/__control/'.length)}`
@@ -98,7 +108,7 @@ export async function answerControl(deps: ControlDeps, request: Request): Promis
   if (handler === undefined) return json(404, { error: 'unknown_control', name })
   try {
     const text = request.body.toString('utf8')
-    return (await handler(deps, text === '' ? {} : JSON.parse(text))) ?? json(200, {})
+    return handler(deps, text === '' ? {} : JSON.parse(text), request.url.searchParams) ?? json(200, {})
   } catch (error) {
     if (error instanceof z.ZodError) return json(400, { error: 'invalid_body', issues: error.issues })
     if (error instanceof SyntaxError) return json(400, { error: 'invalid_json' })
@@ -109,9 +119,10 @@ export async function answerControl(deps: ControlDeps, request: Request): Promis
 
 class UnknownPerson extends Error {}
 
-type Handler = (deps: ControlDeps, body: unknown) => Reply | undefined | Promise<Reply | undefined>
+type Handler = (deps: ControlDeps, body: unknown, query: URLSearchParams) => Reply | undefined
 
 const handlers: Readonly<Record<string, Handler>> = {
+  ...mailHandlers,
   'PUT users': ({ world }, body) => json(200, addUser(world, body)),
   'PUT clients': ({ world }, body) => {
     const { client_id: clientId, client_secret: clientSecret, redirect_uris: uris } = schemas.client.parse(body)
@@ -152,9 +163,10 @@ const handlers: Readonly<Record<string, Handler>> = {
     for (const name of parseScopes(scope) ?? []) withdrawScope(world, sub, name)
     return undefined
   },
-  'GET calls': ({ calls }) => json(200, calls.report()),
-  'DELETE calls': ({ calls }) => {
+  'GET calls': ({ calls, quota }) => json(200, { ...calls.report(), ...quota.report() }),
+  'DELETE calls': ({ calls, quota }) => {
     calls.reset()
+    quota.reset()
     return undefined
   },
   'GET grants': ({ world }) =>
@@ -163,8 +175,8 @@ const handlers: Readonly<Record<string, Handler>> = {
       [...world.grants.values()].flatMap((grants) => [...grants].map(grantRow)),
     ),
   'POST mint': ({ world }, body) => mint(world, body),
-  'POST reset': async ({ reset }) => {
-    await reset()
+  'POST reset': ({ reset }) => {
+    reset()
     return undefined
   },
   'POST stop-answering': ({ stopAnswering }, body) => {

@@ -2,7 +2,7 @@
 // message some hours before now. Everybody and everything in it is invented.
 import { type DemoMessage, type DemoThread, seedThreads } from './demo-mime.ts'
 import { demoThreadsOfLife } from './demo-threads.ts'
-import type { MailboxSeed } from './mailboxes.ts'
+import { type Mailbox, putLabel } from './mail/store.ts'
 import type { User } from './world.ts'
 
 const DEMI = 'Demi Porter <demo.gatepost@gmail.com>'
@@ -161,11 +161,12 @@ const samsMessages: readonly DemoThread[] = [
   },
 ]
 
-/** What a mailbox starts with. @param email null: an empty one */
-export function demoSeed(email: string | null, now: Date): MailboxSeed {
+/** What the mailbox of one of the demo's people starts with; anybody else's stays empty. */
+export function fillDemoMailbox(mailbox: Mailbox, now: Date): void {
+  const { email } = mailbox
   if (email === 'demo.gatepost@gmail.com') {
-    return { labels, messages: seedThreads(email, [...workThreads, ...demoThreadsOfLife], now) }
+    for (const { id, name } of labels) putLabel(mailbox, id, name)
+    seedThreads(mailbox, [...workThreads, ...demoThreadsOfLife], now)
   }
-  if (email === 'sam@northwind.example') return { labels: [], messages: seedThreads(email, samsMessages, now) }
-  return { labels: [], messages: [] }
+  if (email === 'sam@northwind.example') seedThreads(mailbox, samsMessages, now)
 }

@@ -1,5 +1,7 @@
-// Turns the demo's threads into seed messages with real MIME, so that parsing, attachments and foreign charsets are met
+// Turns the demo's threads into messages of real MIME, so that parsing, attachments and foreign charsets are met
 // in development too. Pure.
+import { splitRaw } from './mail/mime.ts'
+import { addMessage, type Mailbox } from './mail/store.ts'
 
 export interface DemoMessage {
   readonly from: string
@@ -26,31 +28,20 @@ export interface DemoThread {
 /** 京都からのご挨拶, as ISO-2022-JP: Node can read that charset but not write it. */
 const japaneseSubject = 'GyRCNX5FVCQrJGkkTiQ0MCc7IhsoQg=='
 
-/** @param email whose mailbox it is: what this person sent is SENT */
-export function seedThreads(email: string, threads: readonly DemoThread[], now: Date): object[] {
-  return threads.flatMap((thread) =>
-    thread.messages.map((message, index) => {
+/** Puts the threads in; what the mailbox's own person sent is SENT. */
+export function seedThreads(mailbox: Mailbox, threads: readonly DemoThread[], now: Date): void {
+  for (const thread of threads) {
+    let threadId: string | undefined
+    for (const [index, message] of thread.messages.entries()) {
       const date = new Date(now.getTime() - message.hoursAgo * 3_600_000)
       const references = thread.messages.slice(0, index).map((_, earlier) => messageId(thread.id, earlier))
       const subject = index === 0 ? thread.subject : `Re: ${thread.subject}`
-      return {
-        id: `demo-${thread.id}-${index + 1}`,
-        thread_id: `demo-${thread.id}`,
-        user_email: email,
-        from: message.from,
-        to: message.to,
-        cc: message.cc ?? null,
-        subject,
-        snippet: message.text.replace(/\s+/g, ' ').slice(0, 140),
-        internal_date: String(date.getTime()),
-        message_id: messageId(thread.id, index),
-        in_reply_to: references.at(-1) ?? null,
-        references: references.length === 0 ? null : references.join(' '),
-        label_ids: labelsOf(email, thread, message),
-        raw: Buffer.from(mime(thread, message, { subject, date, references, index })).toString('base64url'),
-      }
-    }),
-  )
+      const raw = Buffer.from(mime(thread, message, { subject, date, references, index }))
+      const labelIds = labelsOf(mailbox.email, thread, message)
+      const input = { threadId, labelIds, internalDate: date.getTime(), ...splitRaw(raw) }
+      threadId = addMessage(mailbox, input, 'quiet').threadId
+    }
+  }
 }
 
 function messageId(thread: string, index: number): string {

@@ -5,10 +5,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createCalls } from './calls.ts'
 import { answerControl } from './control.ts'
-import { demoSeed, demoUsers } from './demo-mailbox.ts'
+import { demoUsers, fillDemoMailbox } from './demo-mailbox.ts'
 import { createFaults, faultReply, replacesAnswer } from './faults.ts'
 import { apiError, json, type Reply, type Request } from './http.ts'
 import { createKeys } from './id-token.ts'
+import { createQuota } from './mail/quota.ts'
 import { createMailboxes } from './mailboxes.ts'
 import { answerRequest, type RouteDeps } from './routes.ts'
 import { readRequest, write, writeHalf } from './socket.ts'
@@ -26,8 +27,6 @@ export interface LocalGoogleOptions {
   clients?: LocalClient[]
   /** Two people and a filled mailbox. */
   demo?: boolean
-  /** Gmail's data; without it only the profile answers. True when absent. */
-  gmail?: boolean
   log?: (line: string) => void
 }
 
@@ -39,11 +38,14 @@ export interface LocalGoogle {
 
 /** Starts it; its issuer is its own origin. */
 export async function startLocalGoogle(options: LocalGoogleOptions = {}): Promise<LocalGoogle> {
-  const { clients = [], demo = false, gmail = true, log = () => {} } = options
+  const { clients = [], demo = false, log = () => {} } = options
   const world = createWorld()
   const faults = createFaults()
   const calls = createCalls()
-  const mailboxes = gmail ? createMailboxes((email) => demoSeed(demo ? email : null, new Date())) : null
+  const quota = createQuota()
+  const mailboxes = createMailboxes((mailbox) => {
+    if (demo) fillDemoMailbox(mailbox, new Date())
+  })
   const keys = createKeys()
   let silentUntil = 0
   const held = new Set<ServerResponse>()
@@ -60,21 +62,22 @@ export async function startLocalGoogle(options: LocalGoogleOptions = {}): Promis
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0
   const issuer = `http://127.0.0.1:${port}`
-  const routes: RouteDeps = { world, keys, issuer, mailboxes, answerPart }
+  const routes: RouteDeps = { world, keys, issuer, mailboxes, quota, answerPart }
 
   function seed(): void {
     for (const client of clients) world.clients.set(client.clientId, client satisfies Client)
     if (demo) for (const user of demoUsers) putUser(world, { ...user, sub: subjectOf(user.email) })
   }
 
-  async function reset(): Promise<void> {
+  function reset(): void {
     clearWorld(world)
     faults.clear()
     calls.reset()
+    quota.reset()
+    mailboxes.clear()
     silentUntil = 0
     releaseHeld()
     seed()
-    await mailboxes?.close()
   }
 
   function releaseHeld(): void {
@@ -91,7 +94,7 @@ export async function startLocalGoogle(options: LocalGoogleOptions = {}): Promis
     const request = await readRequest(incoming, issuer)
     if (request === null) return write(outgoing, apiError(400, 'badRequest', 'Bad Request'))
     if (request.url.pathname.startsWith('/__control/')) {
-      const deps = { world, issuer, faults, calls, reset, stopAnswering }
+      const deps = { world, issuer, faults, calls, mailboxes, quota, reset, stopAnswering }
       return write(outgoing, await answerControl(deps, request))
     }
     const end = calls.begin(request)
@@ -135,7 +138,6 @@ export async function startLocalGoogle(options: LocalGoogleOptions = {}): Promis
   }
 
   seed()
-  if (demo && mailboxes !== null) await Promise.all(demoUsers.map((user) => mailboxes.open(user.email)))
 
   return {
     url: issuer,
@@ -144,7 +146,6 @@ export async function startLocalGoogle(options: LocalGoogleOptions = {}): Promis
       inTheEnd.abort()
       server.close()
       server.closeAllConnections()
-      await mailboxes?.close()
     },
   }
 }

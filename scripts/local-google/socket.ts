@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Reply, Request } from './http.ts'
 
-const MAX_BODY_BYTES = 48 * 1024 * 1024
+const MAX_BODY_BYTES = 52 * 1024 * 1024
 
 /** The request, whole; null where it is too large or no request to us. */
 export async function readRequest(incoming: IncomingMessage, origin: string): Promise<Request | null> {

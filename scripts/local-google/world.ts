@@ -41,6 +41,15 @@ export interface Settings {
   omitRefreshToken: boolean
   omitScope: boolean
   historyFloor: string | null
+  /** Whether text bodies and header values come decoded, which Gmail leaves undocumented. */
+  textBodies: 'as-sent' | 'utf-8'
+  /** Whether a sent message keeps the Message-ID it brought. */
+  messageIdOnSend: 'kept' | 'replaced'
+  /** null: no limit. */
+  quotaUnitsPerMinutePerUser: number | null
+  quotaStatus: 403 | 429
+  /** Lists give some ids twice, over the borders of pages too, as Gmail does under load. */
+  listRepeatsIds: boolean
 }
 
 /** One consent's offspring: what a spent code or a reused rotated token kills together. */
@@ -107,6 +116,11 @@ const defaultSettings: Settings = {
   omitRefreshToken: false,
   omitScope: false,
   historyFloor: null,
+  textBodies: 'utf-8',
+  messageIdOnSend: 'kept',
+  quotaUnitsPerMinutePerUser: null,
+  quotaStatus: 403,
+  listRepeatsIds: false,
 }
 
 export function createWorld(): World {

@@ -283,7 +283,7 @@ describe('ID tokens', () => {
 
   it('keep a numeric sub of 21 digits for an address over restarts', async () => {
     const { sub } = decodeJwt((await connect()).id_token)
-    const second = await startLocalGoogle({ gmail: false })
+    const second = await startLocalGoogle()
     const again = await googleControl(second.url).addUser({ email: EMAIL })
     await second.close()
     expect(sub).toMatch(/^\d{21}$/)
@@ -402,7 +402,7 @@ describe('Gmail', () => {
   })
 
   async function sendMail(token: string): Promise<number> {
-    const raw = Buffer.from(`From: ${EMAIL}\r\nTo: bob@gmail.com\r\nSubject: Hi\r\n\r\nHi`).toString('base64url')
+    const raw = Buffer.from(`From: ${EMAIL}\r\nTo: carol@example.com\r\nSubject: Hi\r\n\r\nHi`).toString('base64url')
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
     const url = `${google.url}/gmail/v1/users/me/messages/send`
     const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ raw }) })

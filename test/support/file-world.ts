@@ -114,5 +114,5 @@ async function startGoogle(): Promise<LocalGoogle> {
   const path = join(projectRoot, 'scripts', 'local-google', 'server.ts')
   if (!existsSync(path)) return { url: 'http://127.0.0.1:9', close: async () => {} }
   const module: { startLocalGoogle(options: object): Promise<LocalGoogle> } = await import(pathToFileURL(path).href)
-  return module.startLocalGoogle({ gmail: false, clients: [googleClient] })
+  return module.startLocalGoogle({ clients: [googleClient] })
 }

@@ -47,6 +47,15 @@ export interface GoogleSettings {
   omitRefreshToken?: boolean
   omitScope?: boolean
   historyFloor?: string | null
+  /** Whether text bodies and header values come decoded. 'utf-8' at first. */
+  textBodies?: 'as-sent' | 'utf-8'
+  /** Whether a sent message keeps the Message-ID it brought. 'kept' at first. */
+  messageIdOnSend?: 'kept' | 'replaced'
+  /** null, as at first: no limit. */
+  quotaUnitsPerMinutePerUser?: number | null
+  quotaStatus?: 403 | 429
+  /** Lists give some ids twice, over the borders of pages too. */
+  listRepeatsIds?: boolean
 }
 
 export interface GoogleCalls {
@@ -63,6 +72,10 @@ export interface GoogleCalls {
     redirect_uri: string | null
   }[]
   max_parallel: Record<string, number>
+  /** Gmail's quota units by address. */
+  units: Record<string, number>
+  /** The most of them within any 60 seconds. */
+  max_units_per_minute: Record<string, number>
 }
 
 export interface GoogleGrant {
@@ -78,6 +91,44 @@ export interface MintedTokens {
   refresh_token: string
   email: string
   sub: string
+}
+
+/** A message to put into a mailbox: `raw`, or simple fields. */
+export interface NewMail {
+  /** 16 hex digits; one that is there already is replaced. */
+  id?: string
+  threadId?: string
+  /** INBOX and UNREAD when absent. Labels nobody knows are made. */
+  labelIds?: string[]
+  /** Milliseconds. */
+  internalDate?: number
+  raw?: string
+  encoding?: 'text' | 'base64'
+  from?: string
+  /** The mailbox's address when absent. */
+  to?: string
+  cc?: string
+  bcc?: string
+  subject?: string
+  text?: string
+  html?: string
+  messageId?: string
+  inReplyTo?: string
+  references?: string
+  attachments?: { filename: string; contentType?: string; contentBase64: string }[]
+}
+
+export interface MailboxState {
+  historyId: string
+  /** Newest first. */
+  messages: { id: string; threadId: string; labelIds: string[]; historyId: string; internalDate: string }[]
+}
+
+export interface SentMail {
+  id: string
+  threadId: string
+  raw: string
+  labelIds: string[]
 }
 
 type Person = { email: string } | { sub: string }
@@ -117,6 +168,25 @@ export interface GoogleControl {
     count?: number
     expires_in?: number
   }): Promise<MintedTokens[]>
+  /** @param options `quiet`: no history, as if it had always been there */
+  addMail(
+    email: string,
+    messages: NewMail[],
+    options?: { quiet?: boolean },
+  ): Promise<{ id: string; threadId: string }[]>
+  /** Varied mail, the same for the same seed, without history. */
+  generateMail(email: string, count: number, seed?: number): Promise<{ count: number }>
+  modifyMail(email: string, ids: string[], change: { addLabelIds?: string[]; removeLabelIds?: string[] }): Promise<void>
+  deleteMail(email: string, ids: string[]): Promise<void>
+  /** A new label, or another name for the one with this id. */
+  putLabel(email: string, label: { id?: string; name: string }): Promise<{ id: string; name: string }>
+  mailState(email: string): Promise<MailboxState>
+  /** What Gmail's search finds, newest first. */
+  searchMail(email: string, q: string): Promise<string[]>
+  /** Start ids given out until now are 404 from now on. */
+  expireHistory(email: string): Promise<void>
+  /** What left the mailbox, newest first. */
+  sentMail(email: string): Promise<SentMail[]>
   reset(): Promise<void>
   stopAnswering(seconds: number): Promise<void>
 }
@@ -160,6 +230,18 @@ export function googleControl(baseUrl: string): GoogleControl {
     resetCalls: () => send('DELETE', 'calls'),
     grants: () => send('GET', 'grants'),
     mint: (input) => send('POST', 'mint', input),
+    addMail: (email, messages, options = {}) => send('POST', 'mail/messages', { email, messages, ...options }),
+    generateMail: (email, count, seed = 1) => send('POST', 'mail/generate', { email, count, seed }),
+    modifyMail: (email, ids, change) => send('POST', 'mail/modify', { email, ids, ...change }),
+    deleteMail: (email, ids) => send('POST', 'mail/delete', { email, ids }),
+    putLabel: (email, label) => send('PUT', 'mail/labels', { email, ...label }),
+    mailState: (email) => send('GET', `mail/state?${new URLSearchParams({ email })}`),
+    async searchMail(email, q) {
+      const { ids } = await send<{ ids: string[] }>('GET', `mail/search?${new URLSearchParams({ email, q })}`)
+      return ids
+    },
+    expireHistory: (email) => send('POST', 'mail/expire-history', { email }),
+    sentMail: (email) => send('GET', `mail/sent?${new URLSearchParams({ email })}`),
     reset: () => send('POST', 'reset'),
     stopAnswering: (seconds) => send('POST', 'stop-answering', { seconds }),
   }
