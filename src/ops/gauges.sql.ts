@@ -18,6 +18,8 @@ export const sealingKeyCap = 10_000
 /** A claim moves a token's clock by 5 minutes: what is later than that was not even claimed. */
 export const overdueMinutes = 5
 export const outcomeMinutes = 60
+/** A claim moves a mailbox's sync by 5 minutes, and a tick may be late. */
+export const syncOverdueMinutes = 15
 
 export interface Gauges {
   readonly mailboxes: readonly { readonly provider: string; readonly status: string; readonly count: number }[]
@@ -37,6 +39,13 @@ export interface Gauges {
     readonly sent: number
     readonly void: number
     readonly oldestDueSeconds: number
+  }
+  readonly mail: {
+    readonly syncsOverdue: number
+    readonly outboxWaiting: number
+    readonly outboxUnconfirmed: number
+    readonly outboxFailedLastDay: number
+    readonly oldestDueSendSeconds: number
   }
   readonly circuits: readonly { readonly provider: string; readonly isOpen: boolean }[]
   readonly sealingKeys: readonly { readonly keyId: string; readonly rows: number }[]
@@ -119,6 +128,12 @@ const gauges = sql`jsonb_build_object(
       'sent', ${scaled('letters', sql`status_cd = 'sent'`)}, 'void', ${scaled('letters', sql`status_cd = 'void'`)},
       'oldestDueSeconds', (SELECT ${ageSeconds(sql`min(o.due_at_utc)`)} FROM letters o WHERE o.status_cd = 'due'))
     FROM ${sample('letters')}),
+  'mail', jsonb_build_object(
+    'syncsOverdue', ${capped(sql`SELECT FROM user_mail_accounts WHERE sync_due_at_utc < now() - interval '${figure(syncOverdueMinutes)} minutes'`)},
+    'outboxWaiting', ${capped(sql`SELECT FROM outbox o WHERE o.status_cd IN ('queued', 'sending')`)},
+    'outboxUnconfirmed', ${capped(sql`SELECT FROM outbox o WHERE o.status_cd = 'unconfirmed'`)},
+    'outboxFailedLastDay', ${capped(sql`SELECT FROM outbox o WHERE o.status_cd = 'failed' AND o.created_at_utc > now() - interval '24 hours'`)},
+    'oldestDueSendSeconds', (SELECT ${ageSeconds(sql`min(o.due_at_utc)`)} FROM outbox o WHERE o.status_cd IN ('queued', 'sending', 'unconfirmed'))),
   'circuits', ${listed(sql`SELECT provider_cd AS "provider", coalesce(open_until_utc > now(), false) AS "isOpen" FROM provider_states ORDER BY 1`)},
   'sealingKeys', ${listed(sealed)},
   'sessions', (SELECT jsonb_build_object(

@@ -5,7 +5,15 @@ import { type CallerClaim, callerParams } from '../db/caller.ts'
 import type { Db } from '../db/client.ts'
 import { AppError } from '../errors.ts'
 import { type Family, formatExposition, type Sample } from './exposition.ts'
-import { countCap, type Gauges, outcomeMinutes, overdueMinutes, readMetricsRow, sealingKeyCap } from './gauges.sql.ts'
+import {
+  countCap,
+  type Gauges,
+  outcomeMinutes,
+  overdueMinutes,
+  readMetricsRow,
+  sealingKeyCap,
+  syncOverdueMinutes,
+} from './gauges.sql.ts'
 
 const statuses = ['active', 'degraded', 'needs_reauthorization', 'disconnected'] as const
 const outcomes = ['refreshed', 'retry', 'dead', 'misconfigured'] as const
@@ -27,7 +35,7 @@ export async function readMetrics(
 }
 
 function familiesOf(found: Gauges): Family[] {
-  return [...vaultFamilies(found), ...identityFamilies(found), ...storageFamilies(found)]
+  return [...vaultFamilies(found), ...mailFamilies(found), ...identityFamilies(found), ...storageFamilies(found)]
 }
 
 const only = (value: number): Sample[] => [{ value }]
@@ -92,6 +100,32 @@ function vaultFamilies({ mailboxes, refreshes, tokens, circuits, sealingKeys, er
       name: 'gatepost_oldest_erasure_age_seconds',
       help: 'How long the oldest of them has been waiting; a grant is given up after 24 hours.',
       samples: each('kind', erasureKinds, (name) => erasures.find(({ kind }) => kind === name)?.oldestSeconds),
+    },
+  ]
+}
+
+function mailFamilies({ mail }: Gauges): Family[] {
+  const outbox = { waiting: mail.outboxWaiting, unconfirmed: mail.outboxUnconfirmed }
+  return [
+    {
+      name: 'gatepost_mail_syncs_overdue',
+      help: `Mailboxes whose background sync has been due for more than ${syncOverdueMinutes} minutes. ${upTo}`,
+      samples: only(mail.syncsOverdue),
+    },
+    {
+      name: 'gatepost_outbox',
+      help: `Mail on its way out; unconfirmed: the provider may have sent it, it is being looked up. ${upTo}`,
+      samples: each('status', ['waiting', 'unconfirmed'] as const, (status) => outbox[status]),
+    },
+    {
+      name: 'gatepost_outbox_failed_last_day',
+      help: `Mail of the last 24 hours that was given up. ${upTo}`,
+      samples: only(mail.outboxFailedLastDay),
+    },
+    {
+      name: 'gatepost_oldest_due_send_age_seconds',
+      help: 'How long the oldest mail has been due to be sent; 0 where none is.',
+      samples: only(mail.oldestDueSendSeconds),
     },
   ]
 }
