@@ -6,6 +6,8 @@ import { cutAt, foldText, isUnspaced, wordLength } from './search-words.ts'
 /** No further into a text do we look. */
 const textLength = 100_000
 const snippetLength = 200
+/** No further do we look for a space to begin after. */
+const nearby = 20
 
 interface Span {
   readonly from: number
@@ -58,10 +60,13 @@ interface Part extends Span {
   readonly isUnspaced: boolean
 }
 
+/** With its marks, also those of halfwidth Japanese, which are letters until they are folded. */
+const letterPattern = /\P{M}[\p{M}\uFF9E\uFF9F]*/gu
+
 /** Letters of scripts without spaces one by one, others as words. */
 function partsOf(stretch: string, offset: number): Part[] {
   const parts: Part[] = []
-  for (const { 0: letter, index } of stretch.matchAll(/\P{M}\p{M}*/gu)) {
+  for (const { 0: letter, index } of stretch.matchAll(letterPattern)) {
     const word = foldText(letter)
     const part = { from: offset + index, to: offset + index + letter.length, word, isUnspaced: isUnspaced(word) }
     const former = parts.at(-1)
@@ -85,16 +90,18 @@ function joined(hits: readonly Span[]): Span[] {
 function windowOf(line: string, hit: Span | null, length: number): Span {
   if (line.length <= length) return { from: 0, to: line.length }
   const wished = Math.max(0, Math.min((hit?.from ?? 0) - Math.floor(length / 4), line.length - length))
-  const space = wished === 0 ? -1 : line.slice(wished, hit?.from ?? wished).indexOf(' ')
-  const from = wholeCharacter(line, wished + space + 1)
+  const space = wished === 0 ? -1 : line.slice(wished, Math.min(hit?.from ?? wished, wished + nearby)).indexOf(' ')
+  const start = wished + space + 1
+  const from = isHalfway(line, start) ? start + 1 : start
   const end = Math.min(line.length, from + length)
   const lastSpace = end === line.length ? -1 : line.slice(from, end).lastIndexOf(' ')
-  return { from, to: lastSpace > length / 2 ? from + lastSpace : wholeCharacter(line, end) }
+  const isBetweenWords = lastSpace > length / 2 && from + lastSpace >= (hit?.to ?? 0)
+  return { from, to: isBetweenWords ? from + lastSpace : isHalfway(line, end) ? end - 1 : end }
 }
 
-/** Not between the halves of a character. */
-function wholeCharacter(line: string, index: number): number {
-  return /^[\uDC00-\uDFFF]/.test(line.slice(index, index + 1)) ? index - 1 : index
+/** Whether here is between the halves of a character. */
+function isHalfway(line: string, index: number): boolean {
+  return /[\uDC00-\uDFFF]/.test(line.charAt(index))
 }
 
 function markedHtml(line: string, window: Span, hits: readonly Span[]): string {

@@ -13,7 +13,7 @@ export function parseDay(text: string): Date | null {
   const yearLast = /^(\d{1,2})[/-](\d{1,2})[/-](\d{4})$/.exec(text)
   if (yearLast !== null) return dayOf(Number(yearLast[3]), Number(yearLast[1]), Number(yearLast[2]))
   // Milliseconds would be a date thousands of years ahead: they are refused, not guessed at.
-  return /^\d{5,11}$/.test(text) ? inRange(new Date(Number(text) * 1_000)) : null
+  return /^\d{5,11}$/.test(text) ? plausible(new Date(Number(text) * 1_000)) : null
 }
 
 /** As `parseDay`, and ISO 8601 with a time; without a zone it is UTC. */
@@ -22,15 +22,16 @@ export function parseInstant(text: string): Date | null {
   if (iso === null) return parseDay(text)
   // `Date` takes the 31st of February for the 3rd of March.
   if (parseDay(iso[1] ?? '') === null) return null
-  return inRange(new Date(`${iso[1]}T${iso[2]}${iso[3]?.toUpperCase() ?? 'Z'}`))
+  return plausible(new Date(`${iso[1]}T${iso[2]}${iso[3]?.toUpperCase() ?? 'Z'}`))
 }
 
 function dayOf(year: number, month: number, day: number): Date | null {
   const date = new Date(Date.UTC(year, month - 1, day))
-  return date.getUTCMonth() === month - 1 && date.getUTCDate() === day ? inRange(date) : null
+  return date.getUTCMonth() === month - 1 && date.getUTCDate() === day ? plausible(date) : null
 }
 
-function inRange(date: Date): Date | null {
+/** The date itself, or `null` where PostgreSQL or a reader could not follow. */
+export function plausible(date: Date): Date | null {
   const year = date.getUTCFullYear()
   return year >= yearsFrom && year <= yearsTo ? date : null
 }
@@ -40,7 +41,7 @@ export function parseAge(text: string, now: Date): Date | null {
   const age = /^(\d{1,5})([hdwmy])$/i.exec(text)
   if (age === null) return null
   const date = before(now, Number(age[1]), age[2]?.toLowerCase() ?? 'd')
-  return inRange(date) ?? new Date(Date.UTC(yearsFrom, 0, 1))
+  return plausible(date) ?? new Date(Date.UTC(yearsFrom, 0, 1))
 }
 
 const hourMs = 3_600_000

@@ -3,7 +3,7 @@
 //
 // Spam and trash are left out unless the search asks for them by name or for mail anywhere, as Gmail does.
 
-import { parseInstant } from './search-query-moments.ts'
+import { parseInstant, plausible } from './search-query-moments.ts'
 import { attachmentQuery, labelIdQuery, labelQuery, refuse, type Scope, termQuery } from './search-query-operators.ts'
 import { parseQuery } from './search-query-parse.ts'
 import {
@@ -125,8 +125,7 @@ function wordsOfFilter(scope: Scope, operator: 'from' | 'to' | 'subject', text: 
 
 function dateOf(value: Date | string | null): Date | 'malformed' | null {
   if (value === null || value === '') return null
-  const date = typeof value === 'string' ? parseInstant(value.trim()) : value
-  return date === null || Number.isNaN(date.getTime()) ? 'malformed' : date
+  return (typeof value === 'string' ? parseInstant(value.trim()) : plausible(value)) ?? 'malformed'
 }
 
 function flagQuery(wanted: boolean | null | undefined, query: Query): Query {

@@ -113,7 +113,7 @@ function addField(
   let left = length
   for (const value of values) {
     if (left <= 0) return
-    for (const word of wordsOf(cutAt(value, left))) {
+    for (const word of wordsOf(cutAt(value, left), left)) {
       const place = `${draft.place > placesMost ? lastPlace : draft.place}${weight}`
       add(draft, word, place)
       if (prefix !== null) add(draft, `:${prefix}:${word}`, place)
