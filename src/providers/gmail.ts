@@ -1,65 +1,46 @@
-// Gmail's API as far as an opened mailbox needs it. It must not know users, sealing or where the access token came
+// Gmail's API as an opened mailbox (types in mail.ts). It must not know users, sealing or where the access token came
 // from; what a 401 or 403 leads to is decided elsewhere.
 
 import * as z from 'zod'
 import { normalizeEmail } from '../crypto/encoding.ts'
-import { type HttpResponse, readJson, retryAfterSeconds, sendBounded } from './bounded-request.ts'
-import { type ProviderFailure, type ProviderResult, providerFailure } from './failure.ts'
-import type { MailAdapter, ProviderDeps } from './provider.ts'
+import { type ProviderResult, providerFailure } from './failure.ts'
+import { openAttachment } from './gmail/attachment.ts'
+import { type GmailDeps, getJson, historyId } from './gmail/call.ts'
+import { fetchMessages } from './gmail/fetch.ts'
+import { arrivedAfter, listHistory, listLabels, listMessages } from './gmail/listing.ts'
+import { findSentMessage, sendMessage } from './gmail/send.ts'
+import type { MailAdapter, MailCosts } from './mail.ts'
 
-/** Reasons of a 403 that mean "too fast", not "not allowed" (Gmail's guide to errors). */
-const quotaReasons: ReadonlySet<string> = new Set([
-  'rateLimitExceeded',
-  'userRateLimitExceeded',
-  'quotaExceeded',
-  'dailyLimitExceeded',
-  'RATE_LIMIT_EXCEEDED',
-])
-const scopeReasons: ReadonlySet<string> = new Set(['insufficientPermissions', 'ACCESS_TOKEN_SCOPE_INSUFFICIENT'])
+/** Gmail's quota units (SECURITY G12). An attachment is two calls: its message, then its bytes. */
+const costs: MailCosts = { mailbox: 1, list: 5, message: 20, history: 2, labels: 1, attachment: 40, send: 100 }
 
-const profileSchema = z.object({ emailAddress: z.string() })
-const reason = z.object({ reason: z.string().optional() })
-const errorSchema = z.object({
-  error: z.object({ errors: z.array(reason).catch([]), details: z.array(reason).catch([]) }),
+const profileSchema = z.object({
+  emailAddress: z.string(),
+  historyId,
+  messagesTotal: z.number().int().min(0).catch(0),
 })
 
-/** @param baseUrl an origin: https://gmail.googleapis.com, or the local Google's */
-export function createGmail(deps: Pick<ProviderDeps, 'fetch' | 'clock'>, baseUrl: string): MailAdapter {
-  const { fetch: send, clock } = deps
+export function createGmail(deps: GmailDeps): MailAdapter {
   return {
-    async mailbox({ accessToken }): Promise<ProviderResult<{ email: string }>> {
-      const answer = await sendBounded(send, `${baseUrl}/gmail/v1/users/me/profile`, {
-        method: 'GET',
-        headers: { accept: 'application/json', authorization: `Bearer ${accessToken}` },
-      })
-      if ('failure' in answer) return providerFailure('unavailable', answer.failure)
-      const failure = readGmailFailure(answer, clock())
-      if (failure !== null) return failure
-      const profile = profileSchema.safeParse(readJson(answer.body))
-      const email = profile.success ? normalizeEmail(profile.data.emailAddress) : null
-      return email === null ? providerFailure('unavailable', 'unreadable_answer') : { ok: true, value: { email } }
-    },
+    costs,
+    mailbox: ({ accessToken }) => readMailbox(deps, accessToken),
+    list: ({ after, ...input }) => listMessages(deps, { ...input, search: after === null ? '' : arrivedAfter(after) }),
+    fetch: (input) => fetchMessages(deps, input),
+    history: (input) => listHistory(deps, input),
+    labels: (input) => listLabels(deps, input),
+    attachment: (input) => openAttachment(deps, input),
+    send: (input) => sendMessage(deps, input),
+    findSent: (input) => findSentMessage(deps, input),
   }
 }
 
-/**
- * What went wrong in an answer of Gmail, or null for a 200: 401 `unauthorized`, 429 and a 403 for quota
- * `rate_limited`, any other 403 `forbidden`, everything else `unavailable`. By `reason`, never by text.
- */
-export function readGmailFailure(answer: HttpResponse, now: Date): ProviderFailure | null {
-  if (answer.status === 200) return null
-  const wait = retryAfterSeconds(answer.headers, now)
-  if (answer.status === 401) return providerFailure('unauthorized', 'http_401', wait)
-  if (answer.status === 429) return providerFailure('rate_limited', 'http_429', wait)
-  if (answer.status !== 403) return providerFailure('unavailable', `http_${answer.status}`, wait)
-  const reasons = readReasons(answer.body)
-  if (reasons.some((it) => quotaReasons.has(it))) return providerFailure('rate_limited', 'quota_exceeded', wait)
-  if (reasons.some((it) => scopeReasons.has(it))) return providerFailure('forbidden', 'insufficient_permissions', wait)
-  return providerFailure('forbidden', 'http_403', wait)
-}
-
-function readReasons(body: string): string[] {
-  const parsed = errorSchema.safeParse(readJson(body))
-  if (!parsed.success) return []
-  return [...parsed.data.error.errors, ...parsed.data.error.details].flatMap((it) => it.reason ?? [])
+async function readMailbox(
+  deps: GmailDeps,
+  accessToken: string,
+): Promise<ProviderResult<{ email: string; historyId: string; messagesTotal: number }>> {
+  const profile = await getJson(deps, { accessToken, path: '/profile', schema: profileSchema })
+  if (!profile.ok) return profile
+  const { emailAddress, ...rest } = profile.value
+  const email = normalizeEmail(emailAddress)
+  return email === null ? providerFailure('unavailable', 'unreadable_answer') : { ok: true, value: { email, ...rest } }
 }

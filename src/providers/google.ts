@@ -22,6 +22,8 @@ interface Endpoints {
   readonly revoke: string
   readonly keys: string
   readonly gmail: string
+  /** Gmail's batches have a host of their own. */
+  readonly gmailBatch: string
   /** The first is the one the callback may name; Google's ID tokens carry either (SECURITY G10). */
   readonly issuers: readonly [string, ...string[]]
 }
@@ -32,6 +34,7 @@ const googleEndpoints: Endpoints = {
   revoke: 'https://oauth2.googleapis.com/revoke',
   keys: 'https://www.googleapis.com/oauth2/v3/certs',
   gmail: 'https://gmail.googleapis.com',
+  gmailBatch: 'https://www.googleapis.com',
   issuers: ['https://accounts.google.com', 'accounts.google.com'],
 }
 
@@ -44,6 +47,7 @@ function localEndpoints(emulatorUrl: string): Endpoints {
     revoke: `${origin}/revoke`,
     keys: `${origin}/oauth2/v3/certs`,
     gmail: origin,
+    gmailBatch: origin,
     issuers: [origin],
   }
 }
@@ -103,7 +107,12 @@ export function createGoogle(
       return providerFailure('unavailable', `http_${answer.status}`)
     },
 
-    mail: createGmail(deps, endpoints.gmail),
+    mail: createGmail({
+      fetch: deps.fetch,
+      clock: deps.clock,
+      apiOrigin: endpoints.gmail,
+      batchOrigin: endpoints.gmailBatch,
+    }),
   }
 }
 

@@ -174,7 +174,7 @@ describe('Gmail: whose mailbox a token opens', () => {
     const { edge, provider } = await makeWorld()
     expect(await provider.mail?.mailbox({ accessToken: 'ya29.marked' })).toEqual({
       ok: true,
-      value: { email: 'ada.lovelace@gmail.com' },
+      value: { email: 'ada.lovelace@gmail.com', historyId: '123456789012345678901', messagesTotal: 3 },
     })
     expect(edge.sent.map(({ redirect }) => redirect)).toEqual(['manual'])
   })
@@ -209,7 +209,7 @@ describe('Gmail: whose mailbox a token opens', () => {
   ])('%s', async (_, fault, kind, code, retryAfterSeconds = null) => {
     const edge = await GoogleEdge.open(now)
     edge.fault(url, fault)
-    const gmail = createGmail({ fetch: edge.fetch, clock: () => now }, 'https://gmail.googleapis.com')
+    const gmail = createGmail({ fetch: edge.fetch, clock: () => now, apiOrigin: new URL(url).origin, batchOrigin: '' })
     expect(await gmail.mailbox({ accessToken: 'ya29.marked' })).toEqual({ ok: false, kind, code, retryAfterSeconds })
   })
 })
