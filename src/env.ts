@@ -91,12 +91,8 @@ function origin(text: string): URL | null {
 
 function address(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : null
-  return (
-    url !== null &&
-    (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url))) &&
-    url.hash === '' &&
-    url.username === ''
-  )
+  if (url === null || url.hash !== '' || url.username !== '') return false
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url))
 }
 
 const required = z.string().trim().min(1)
@@ -214,11 +210,8 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): ParsedSet
   const problems: SettingProblem[] = []
   const keys = env.TOKEN_ENCRYPTION_KEYS
   const areKeysWell = typeof keys === 'string' && sealingKeys.test(keys)
-  if (!areKeysWell)
-    problems.push({
-      setting: 'TOKEN_ENCRYPTION_KEYS',
-      problem: 'must be kid:base64 of 32 bytes, comma-separated; the token routes refuse until it is',
-    })
+  const keyForm = 'must be kid:base64 of 32 bytes, comma-separated; the token routes refuse until it is'
+  if (!areKeysWell) problems.push({ setting: 'TOKEN_ENCRYPTION_KEYS', problem: keyForm })
   const parsed = settingsSchema.safeParse(env)
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
