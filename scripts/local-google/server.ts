@@ -57,6 +57,8 @@ export async function startLocalGoogle(options: LocalGoogleOptions = {}): Promis
       if (!outgoing.headersSent && !outgoing.destroyed) write(outgoing, json(500, { error: 'internal_error' }))
     })
   })
+  // A test that waits longer than Node's five seconds must not find its connection just closed.
+  server.keepAliveTimeout = 60_000
   server.listen(options.port ?? 0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()

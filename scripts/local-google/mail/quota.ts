@@ -14,6 +14,7 @@ export interface Quota {
   /** False where the limit forbids it; what is refused costs nothing. @param limit null: none */
   spend(email: string, units: number, at: number, limit: number | null): boolean
   report(): { units: Record<string, number>; max_units_per_minute: Record<string, number> }
+  /** Forgets what was spent, the running minute too. */
   reset(): void
 }
 
@@ -42,7 +43,7 @@ export function createQuota(): Quota {
       max_units_per_minute: Object.fromEntries([...accounts].map(([email, { highest }]) => [email, highest])),
     }),
     reset() {
-      for (const account of accounts.values()) Object.assign(account, { total: 0, highest: account.inWindow })
+      accounts.clear()
     },
   }
 }
