@@ -19,8 +19,23 @@ function blankDevVars(): Record<string, string> {
   return Object.fromEntries(Object.keys(parseEnv(readFileSync('.dev.vars', 'utf8'))).map((name) => [name, '']))
 }
 
+/** The bundle's stand-ins, as wrangler.toml lists them: what is tested is what is deployed. */
+function standIns(): Record<string, string> {
+  const list = /^\[alias\]\n((?:.+\n)*)/m.exec(readFileSync('wrangler.toml', 'utf8'))?.[1] ?? ''
+  return Object.fromEntries(
+    [...list.matchAll(/^"?([^"\s]+)"? = "(.+)"$/gm)].map(([, name = '', path = '']) => [
+      name,
+      join(import.meta.dirname, path),
+    ]),
+  )
+}
+
 const resolve = {
-  alias: { 'pg-protocol': commonJsEntry('pg-protocol'), 'pg-cloudflare': commonJsEntry('pg-cloudflare') },
+  alias: {
+    ...standIns(),
+    'pg-protocol': commonJsEntry('pg-protocol'),
+    'pg-cloudflare': commonJsEntry('pg-cloudflare'),
+  },
 }
 
 export default defineConfig({
