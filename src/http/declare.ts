@@ -28,6 +28,8 @@ export interface Contract<P extends z.ZodObject, Q extends z.ZodObject, B extend
   readonly body?: B
   /** `may be absent`: the schema then sees `{}`. */
   readonly bodyPresence?: 'required' | 'may be absent'
+  /** Largest JSON body; 64 KB where none is named. */
+  readonly bodyLimitBytes?: number
   /** The same body as a form (application/x-www-form-urlencoded); its output is one of `body`'s. */
   readonly formBody?: z.ZodType<z.output<B>>
   /** Described only, media type → OpenAPI schema: the handler reads this body itself, since it is no JSON, or not only. */
@@ -91,12 +93,17 @@ export function declare<P extends z.ZodObject, Q extends z.ZodObject, B extends 
 
 function bodySteps<B extends z.ZodType>(
   body: B,
-  contract: { readonly formBody?: z.ZodType; readonly bodyPresence?: 'required' | 'may be absent' },
+  contract: Pick<Contract<z.ZodObject, z.ZodObject, B>, 'formBody' | 'bodyPresence' | 'bodyLimitBytes'>,
 ): MiddlewareHandler<AppEnv>[] {
   const validateJson = zValidator('json', body, refuseInput) as MiddlewareHandler
   const { formBody } = contract
   if (formBody === undefined)
-    return [contract.bodyPresence === 'may be absent' ? admitJsonBodyIfAny : admitJsonBody, validateJson]
+    return [
+      contract.bodyPresence === 'may be absent'
+        ? admitJsonBodyIfAny
+        : (c, next) => admitJsonBody(c, next, contract.bodyLimitBytes),
+      validateJson,
+    ]
   return [
     (c, next) => (saysForm(c) ? admitFormBody(c, formBody, next) : admitJsonBody(c, next)),
     (c, next) => (saysForm(c) ? next() : validateJson(c, next)),

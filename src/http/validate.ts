@@ -43,12 +43,17 @@ const bodyLimitBytes = 64 * 1_024
 const deepest = 16
 
 /**
- * Before a JSON validator: the body must say it is JSON, have at most 64 KB whatever Content-Length says, and be UTF-8
- * and JSON of sane depth and text. Throws 415, 413, 400. The validator then reads what was read here.
+ * Before a JSON validator: the body must say it is JSON, have at most 64 KB (where the route names no other limit)
+ * whatever Content-Length says, and be UTF-8 and JSON of sane depth and text. Throws 415, 413, 400. The validator then
+ * reads what was read here.
  */
-export async function admitJsonBody(c: AppContext, next: () => Promise<void>): Promise<void> {
+export async function admitJsonBody(
+  c: AppContext,
+  next: () => Promise<void>,
+  limitBytes: number = bodyLimitBytes,
+): Promise<void> {
   assertSaysJson(c)
-  admit(c, await readBytes(c.req.raw, bodyLimitBytes))
+  admit(c, await readBytes(c.req.raw, limitBytes))
   await next()
 }
 
