@@ -81,8 +81,8 @@ const packageRules: readonly PackageRule[] = [
   },
   {
     matches: /^worker-mailer$/,
-    allows: (path) => path === 'src/letters/smtp-message.ts',
-    sentence: 'only letters/smtp-message.ts imports worker-mailer, for its MIME; its connection is not safe to use',
+    allows: (path) => path === 'src/letters/smtp-message.ts' || path === 'src/mail/mime-message.ts',
+    sentence: 'only those who write a message import worker-mailer, for its MIME; its connection is not safe to use',
   },
   {
     matches: /^cloudflare:sockets$/,
