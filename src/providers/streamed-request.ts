@@ -44,9 +44,12 @@ export async function sendStreamed(
   }
   const cancel = (): void => void end(null)
 
-  const response = await within(limits.firstByteMs, abort.signal, () =>
-    send(url, { ...request, redirect: 'manual', signal: abort.signal }),
-  )
+  const response = await within(limits.firstByteMs, abort.signal, async () => {
+    const answer = await send(url, { ...request, redirect: 'manual', signal: abort.signal })
+    // Come too late: nobody will read it.
+    if (abort.signal.aborted) await answer.body?.cancel()
+    return answer
+  })
   if ('failure' in response) {
     end(response)
     return response

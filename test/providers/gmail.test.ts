@@ -332,6 +332,14 @@ describe('a message that cannot be read in its batch', () => {
     expect(brief(await collect(gmail, ['m0']))).toEqual([expected])
   })
 
+  it('is not followed by others where the first of them meets trouble', async () => {
+    const parts = [0, 1, 2].map((item) => ({ item, body: '' }))
+    const { gmail, sent } = world(({ method }) => (method === 'POST' ? streamed(multipart(parts)) : json(503, {})))
+    const expected = ['later m0 http_503', 'later m1 unanswered', 'later m2 unanswered']
+    expect(brief(await collect(gmail, ['m0', 'm1', 'm2']))).toEqual(expected)
+    expect(sent).toHaveLength(2)
+  })
+
   it('has text parts of its own fetched one by one, as far as they are small', async () => {
     const part = (partId: string, size: number, attachmentId: string): unknown => ({
       partId,
@@ -520,6 +528,7 @@ describe('an attachment', () => {
     ['ends early', '{"size":3,"data":"AAAA', 'end'],
     ['breaks', '{"size":3,"data":"AAAA', 'break'],
     ['is no JSON', '<html>', 'end'],
+    ['has no data', '{"size":3}', 'end'],
   ])('that %s breaks its stream', async (_, text, after) => {
     const { opened } = await open(() => streamed(text, 4, after))
     await expect(new Response(bodyOf(opened)).arrayBuffer()).rejects.toThrow()
@@ -537,6 +546,8 @@ describe('an attachment', () => {
     const never = open(() => new Promise(() => undefined))
     await vi.advanceTimersByTimeAsync(ATTACHMENT_FIRST_BYTE_MS)
     expect((await never).opened).toMatchObject({ kind: 'unavailable', code: 'timeout' })
+    const done = await open(() => streamed('{"data":"AAAA"}', 99, 'hang'))
+    expect((await new Response(bodyOf(done.opened)).arrayBuffer()).byteLength).toBe(3)
     const { opened } = await open(() => streamed('{"data":"AAAAAAAA', 99, 'hang'))
     const whole = new Response(bodyOf(opened)).arrayBuffer().catch((error: unknown) => error)
     await vi.advanceTimersByTimeAsync(ATTACHMENT_IDLE_MS)

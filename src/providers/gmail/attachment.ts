@@ -70,11 +70,11 @@ async function openById(
     const failure = readGmailFailure(await readError(response), deps.clock())
     return failure === null || isGone(failure.code, failure.kind) ? { ok: true, value: null } : failure
   }
-  return { ok: true, value: { body: decodedStream(response), sizeBytes: sizeBytes > 0 ? sizeBytes : null } }
+  return { ok: true, value: { body: decodedStream(response, sizeBytes), sizeBytes: sizeBytes > 0 ? sizeBytes : null } }
 }
 
 /** One piece for each that the consumer asks for. A broken answer breaks the stream: half a file must not pass for one. */
-function decodedStream(response: StreamedResponse): ReadableStream<Uint8Array> {
+function decodedStream(response: StreamedResponse, sizeBytes: number): ReadableStream<Uint8Array> {
   const reader = new DataFieldReader()
   return new ReadableStream<Uint8Array>(
     {
@@ -82,8 +82,7 @@ function decodedStream(response: StreamedResponse): ReadableStream<Uint8Array> {
         while (true) {
           const piece = await response.read()
           if (piece === null) {
-            if (reader.isComplete) controller.close()
-            else controller.error(new Error('attachment: truncated'))
+            controller.error(new Error('attachment: truncated'))
             return
           }
           if ('failure' in piece) {
@@ -91,9 +90,13 @@ function decodedStream(response: StreamedResponse): ReadableStream<Uint8Array> {
             return
           }
           const bytes = reader.push(piece)
-          if (bytes.length === 0) continue
-          controller.enqueue(bytes)
-          return
+          if (bytes.length > 0) controller.enqueue(bytes)
+          if (reader.isComplete) {
+            response.cancel()
+            if (reader.hasData || sizeBytes === 0) controller.close()
+            else controller.error(new Error('attachment: no data'))
+          }
+          if (bytes.length > 0 || reader.isComplete) return
         }
       },
       cancel() {

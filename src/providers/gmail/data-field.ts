@@ -30,8 +30,18 @@ export class DataFieldReader {
   push(chunk: Uint8Array): Uint8Array<ArrayBuffer> {
     const encoded = new Uint8Array(chunk.length)
     let size = 0
-    for (const code of chunk) {
+    for (let at = 0; at < chunk.length; ) {
+      if (this.isWanted && this.place === 'string') {
+        // The bulk of it: up to where the text ends or an escape begins, nothing needs a look.
+        const run = chunk.subarray(at, plainEnd(chunk, at))
+        encoded.set(run, size)
+        size += run.length
+        at += run.length
+        if (at === chunk.length) break
+      }
+      const code = chunk[at] ?? 0
       const letter = this.place === 'between' ? this.readStructure(code) : this.readString(code)
+      at += 1
       if (letter === null) continue
       encoded[size] = letter
       size += 1
@@ -91,4 +101,11 @@ export class DataFieldReader {
       this.key += String.fromCharCode(letter)
     return null
   }
+}
+
+function plainEnd(chunk: Uint8Array, from: number): number {
+  const quote = chunk.indexOf(QUOTE, from)
+  const end = quote < 0 ? chunk.length : quote
+  const backslash = chunk.subarray(from, end).indexOf(BACKSLASH)
+  return backslash < 0 ? end : from + backslash
 }

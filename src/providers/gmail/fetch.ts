@@ -67,17 +67,23 @@ export async function* fetchMessages(
     }
     const id = ids[answer.index]
     if (id === undefined) continue
-    waiting.delete(id)
     const outcome = await readAnswer(deps, input, id, answer)
-    if (outcome === 'unreadable') alone.push(id)
-    else if ('ok' in outcome) failure ??= outcome
+    if (outcome === 'unreadable') {
+      alone.push(id)
+      continue
+    }
+    waiting.delete(id)
+    if ('ok' in outcome) failure ??= outcome
     else yield success(outcome)
   }
   const isRefused = failure?.kind === 'unauthorized' || failure?.kind === 'forbidden'
   for (const id of isRefused ? [] : alone) {
     const outcome = await fetchHeaders(deps, input, id)
+    waiting.delete(id)
     if ('ok' in outcome) failure ??= outcome
     else yield success(outcome)
+    // Slow or too fast: the next would fare no better, and each may take its whole time.
+    if ('ok' in outcome || outcome.kind === 'later') break
   }
   if (failure === null || failure.kind === 'unavailable') {
     for (const id of waiting) yield success(later(id, failure?.code ?? 'unanswered', failure))

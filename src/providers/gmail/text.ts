@@ -54,8 +54,23 @@ export class Base64Reader {
   push(text: Uint8Array): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(Math.ceil((text.length * 3) / 4) + 1)
     let size = 0
-    for (const code of text) {
-      const value = alphabet[code] ?? FOREIGN
+    for (let at = 0; at < text.length; at += 1) {
+      if (this.count === 0) {
+        // Four letters at once as long as they are letters: nearly always, and several times as fast.
+        for (; at + 4 <= text.length; at += 4) {
+          const one = valueAt(text, at)
+          const two = valueAt(text, at + 1)
+          const three = valueAt(text, at + 2)
+          const four = valueAt(text, at + 3)
+          if ((one | two | three | four) >= FOREIGN) break
+          bytes[size] = (one << 2) | (two >> 4)
+          bytes[size + 1] = ((two & 15) << 4) | (three >> 2)
+          bytes[size + 2] = ((three & 3) << 6) | four
+          size += 3
+        }
+        if (at === text.length) break
+      }
+      const value = valueAt(text, at)
       if (value === FOREIGN) continue
       if (value === PADDING) {
         this.count = 0
@@ -87,6 +102,10 @@ export function fitText(text: string, maxLength: number): string {
 const FOREIGN = 64
 const PADDING = 65
 const alphabet = base64Alphabet()
+
+function valueAt(text: Uint8Array, at: number): number {
+  return alphabet[text[at] ?? 0] ?? FOREIGN
+}
 
 function base64Alphabet(): Uint8Array {
   const codes = new Uint8Array(256).fill(FOREIGN)
