@@ -50,6 +50,9 @@ const characters: ReadonlyMap<string, string> = new Map([
   }),
 ])
 
+/** What stands at 0x80 to 0x9f there; as numbers in HTML, browsers read them so. */
+const windows1252 = new TextDecoder('windows-1252').decode(Uint8Array.from({ length: 32 }, (_, index) => 0x80 + index))
+
 /** Names that browsers read without their semicolon. */
 const legacyNames: ReadonlySet<string> = new Set([...latinNames, 'amp', 'lt', 'gt', 'quot'])
 
@@ -80,7 +83,7 @@ export function escapeHtml(text: string): string {
 }
 
 function fromNumber(code: number): string {
-  if (code >= 0x80 && code <= 0x9f) return new TextDecoder('windows-1252').decode(Uint8Array.of(code))
+  if (code >= 0x80 && code <= 0x9f) return windows1252.charAt(code - 0x80)
   const isNonsense = code === 0 || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)
   return isNonsense ? '\ufffd' : String.fromCodePoint(code)
 }

@@ -15,7 +15,7 @@ const paragraphs = new Set(
     ' ',
   ),
 )
-const lines = new Set('body br caption dd div dt figcaption li tbody tfoot thead tr'.split(' '))
+const lines = new Set('body caption dd div dt figcaption li tbody tfoot thead tr'.split(' '))
 const cells = new Set(['td', 'th'])
 
 /**
@@ -25,24 +25,29 @@ const cells = new Set(['td', 'th'])
 export function htmlToText(html: string): string {
   const pieces: string[] = []
   let length = 0
+  let breaks = 0
   let silence: string | null = null
 
-  function add(piece: string): void {
-    if (length > longestText) return
+  function add(text: string): void {
+    if (length > longestText || (breaks > 0 && text.trim() === '')) return
+    const piece = '\n'.repeat(Math.min(breaks, 2)) + text
     pieces.push(piece)
     length += piece.length
+    breaks = 0
   }
 
   function open(name: string): void {
     if (silence !== null) return
     if (silent.has(name)) silence = name
-    else if (name === 'li') add('\n- ')
-    else add(separatorOf(name))
+    else if (name === 'br') breaks += 1
+    else breaks = Math.max(breaks, breaksAround(name))
+    if (name === 'li') add('- ')
+    if (cells.has(name)) add(' ')
   }
 
   function close(name: string): void {
     if (silence === name) silence = null
-    else if (silence === null && name !== 'br') add(separatorOf(name))
+    else if (silence === null) breaks = Math.max(breaks, breaksAround(name))
   }
 
   const ignore = (): void => undefined
@@ -73,10 +78,9 @@ export function htmlToText(html: string): string {
   return tidy(pieces.join('').slice(0, longestText))
 }
 
-function separatorOf(name: string): string {
-  if (paragraphs.has(name)) return '\n\n'
-  if (lines.has(name)) return '\n'
-  return cells.has(name) ? ' ' : ''
+function breaksAround(name: string): number {
+  if (paragraphs.has(name)) return 2
+  return lines.has(name) ? 1 : 0
 }
 
 /** Fillers of newsletters (runs of invisible characters) and white space folded, two line breaks at most. */

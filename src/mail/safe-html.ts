@@ -26,6 +26,9 @@ const deepestKept = 250
 /** The parser searches its open elements, so a mail that leaves this many open is shown as text. */
 const mostOpenElements = 1_000
 
+/** Ordinary mail is stable after the first pass; what is not after so many is shown as text. */
+const mostPasses = 4
+
 const longestUrl = 8_192
 const longestAttribute = 1_000
 
@@ -66,6 +69,22 @@ const plainAttributes = [
 ]
 const plainValue = /^[\w\s#%.,+'()-]*$/
 
+const policy = {
+  allowedTags,
+  nonTextTags: silentTags,
+  allowedAttributes: {
+    '*': [...plainAttributes, 'title', 'style'],
+    a: ['href', 'rel', 'target'],
+    img: ['src', 'alt'],
+  },
+  allowedSchemes: ['http', 'https', 'mailto', 'tel'],
+  allowedSchemesByTag: { img: ['https', 'data'] },
+  allowProtocolRelative: false,
+  parseStyleAttributes: false,
+  nestingLimit: deepestKept,
+  parser: { decodeEntities: false },
+} as const
+
 type Attributes = Record<string, string>
 
 /**
@@ -73,12 +92,29 @@ type Attributes = Record<string, string>
  * `https`, `mailto` and `tel` only, in a window of their own. The caller bounds `html` (about a million characters).
  */
 export function safeHtml(html: string, options: SafeHtmlOptions): SafeHtml {
+  try {
+    const first = sanitizeOnce(html, options)
+    let safe = first.html
+    // Markup that reads differently once it is written anew is where attacks hide: it goes round until it does not.
+    for (let pass = 1; pass <= mostPasses; pass += 1) {
+      const again = sanitizeOnce(safe, options).html
+      if (again === safe) return { html: safe, hasRemotePictures: first.hasRemotePictures }
+      safe = again
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof TooDeep)) throw thrown
+  }
+  return { html: escapeHtml(htmlToText(html)).replaceAll('\n', '<br />'), hasRemotePictures: false }
+}
+
+function sanitizeOnce(html: string, options: SafeHtmlOptions): SafeHtml {
   let hasRemotePictures = false
   let open = 0
 
   function attributesOf(tagName: string, written: Readonly<Attributes>): Attributes {
+    if (Object.keys(written).length === 0) return {}
     const given: Attributes = Object.fromEntries(
-      Object.entries(written).map(([name, value]) => [name, decodeEntities(value)]),
+      Object.entries(written).map(([name, value]) => [name, withoutControls(decodeEntities(value))]),
     )
     const kept = textAttributes(given)
     if (tagName === 'a') Object.assign(kept, linkAttributes(given.href ?? ''))
@@ -91,41 +127,24 @@ export function safeHtml(html: string, options: SafeHtmlOptions): SafeHtml {
     return Object.fromEntries(Object.entries(kept).map(([name, value]) => [name, escapeHtml(value)]))
   }
 
-  try {
-    const safe = sanitizeHtml(closeEntities(withoutControls(html)), {
-      allowedTags,
-      nonTextTags: silentTags,
-      allowedAttributes: {
-        '*': [...plainAttributes, 'title', 'style'],
-        a: ['href', 'rel', 'target'],
-        img: ['src', 'alt'],
-      },
-      allowedSchemes: ['http', 'https', 'mailto', 'tel'],
-      allowedSchemesByTag: { img: ['https', 'data'] },
-      allowProtocolRelative: false,
-      parseStyleAttributes: false,
-      nestingLimit: deepestKept,
-      parser: { decodeEntities: false },
-      transformTags: {
-        '*': (tagName, written) => ({
-          // A mail's page becomes a part of ours, with its colours.
-          tagName: tagName === 'body' ? 'div' : tagName,
-          attribs: attributesOf(tagName, written),
-        }),
-      },
-      onOpenTag: () => {
-        open += 1
-        if (open > mostOpenElements) throw new TooDeep()
-      },
-      onCloseTag: () => {
-        open -= 1
-      },
-    })
-    return { html: safe, hasRemotePictures }
-  } catch (thrown) {
-    if (!(thrown instanceof TooDeep)) throw thrown
-    return { html: escapeHtml(htmlToText(html)).replaceAll('\n', '<br />'), hasRemotePictures: false }
-  }
+  const safe = sanitizeHtml(closeEntities(withoutControls(html)), {
+    ...policy,
+    transformTags: {
+      '*': (tagName, written) => ({
+        // A mail's page becomes a part of ours, with its colours.
+        tagName: tagName === 'body' ? 'div' : tagName,
+        attribs: attributesOf(tagName, written),
+      }),
+    },
+    onOpenTag: () => {
+      open += 1
+      if (open > mostOpenElements) throw new TooDeep()
+    },
+    onCloseTag: () => {
+      open -= 1
+    },
+  })
+  return { html: safe, hasRemotePictures }
 }
 
 class TooDeep extends Error {
