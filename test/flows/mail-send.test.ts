@@ -1,0 +1,653 @@
+// Sending as its callers and the provider see it: taken in once, sent once, looked for before it is sent again, in its
+// conversation, under the mailbox's own name (SECURITY ML-20, ML-21, ML-23, ML-24, TV-04, SE-25).
+import PostalMime, { type Email } from 'postal-mime'
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createDb } from '../../src/db/client.ts'
+import { dueSends } from '../../src/mail/send.ts'
+import {
+  call,
+  count,
+  gmail,
+  google,
+  json,
+  mailboxes,
+  newKey,
+  newPerson,
+  onlyMailbox,
+  refusal,
+  type TokenPair,
+  workerEnv,
+} from '../support/app.ts'
+import { proxy, query, testAddresses } from '../support/database.ts'
+import { auditOf, consume, heldQueue } from '../support/vault.ts'
+
+type Person = TokenPair & { userId: string; email: string; accountId: string }
+
+interface Outcome {
+  id: string
+  status: string
+  mail_account_id: string
+  provider_message_id: string | null
+  thread_id: string | null
+  error: string | null
+  created_at: string
+  sent_at: string | null
+}
+
+let ann: Person
+let bob: Person
+let queue = heldQueue()
+let people = 0
+
+async function person(options: Parameters<typeof newPerson>[1] = {}): Promise<Person> {
+  people += 1
+  const email = `sender${people}@gmail.com`
+  const pair = await newPerson(email, options)
+  return { ...pair, email, accountId: (await onlyMailbox(pair.access_token)).id }
+}
+
+beforeAll(async () => {
+  ann = await person()
+  bob = await person()
+  await query(`UPDATE users SET full_name_txt = 'Ann Ünlü' WHERE user_id = $1`, [ann.userId])
+})
+
+beforeEach(async () => {
+  queue = heldQueue()
+  await query('DELETE FROM outbox')
+  await google.clearFaults()
+  await google.settings({ messageIdOnSend: 'kept' })
+  await google.resetCalls()
+})
+
+afterEach(async () => {
+  await proxy.setDelay(0)
+  vi.restoreAllMocks()
+})
+
+type Options = { bearer?: string; key?: string; path?: string }
+
+/** Asks for a message to be sent; what the queue would carry stays in the test's hand. */
+function post(body: Record<string, unknown> = {}, options: Options = {}): Promise<Response> {
+  return call(options.path ?? '/emails/send', {
+    bearer: options.bearer ?? ann.access_token,
+    json: { from: ann.email, to: ['you@x.io'], subject: 'Hello', text: 'Hi', ...body },
+    env: workerEnv({ DELIVER_QUEUE: queue }),
+    headers: options.key === undefined ? {} : { 'Idempotency-Key': options.key },
+  })
+}
+
+async function accept(body: Record<string, unknown> = {}, options: Options = {}): Promise<string> {
+  const { id, status } = await json<{ id: string; status: string }>(post(body, options), 202)
+  expect(status).toBe('queued')
+  expect(queue.bodies.at(-1)).toEqual({ kind: 'send', outbox_id: id })
+  return id
+}
+
+/** Delivers the message's queue message. */
+async function run(id: string): Promise<void> {
+  expect(await consume({ kind: 'send', outbox_id: id })).toBe(true)
+}
+
+function outcome(id: string, bearer = ann.access_token): Promise<Outcome> {
+  return json<Outcome>(call(`/emails/outbox/${id}`, { bearer }))
+}
+
+async function statusOf(id: string): Promise<[string, string | null]> {
+  const [row] = await query<{ status: string; error: string | null }>(
+    'SELECT status_cd AS status, last_error_cd AS error FROM outbox WHERE outbox_id = $1',
+    [id],
+  )
+  return [row?.status ?? 'none', row?.error ?? null]
+}
+
+/** What waits for its time is due now. */
+async function passTime(id: string): Promise<void> {
+  await query(
+    `UPDATE outbox SET due_at_utc = now() - interval '1 second', lease_until_utc = least(lease_until_utc, now() - interval '1 second') WHERE outbox_id = $1`,
+    [id],
+  )
+}
+
+async function dueIn(id: string): Promise<number> {
+  const [row] = await query<{ seconds: number }>(
+    'SELECT extract(epoch FROM due_at_utc - now())::float AS seconds FROM outbox WHERE outbox_id = $1',
+    [id],
+  )
+  return row?.seconds ?? Number.NaN
+}
+
+async function sentBy(who: Person, subject: string): Promise<(Email & { thread: string; id: string })[]> {
+  const all = await google.sentMail(who.email)
+  const read = await Promise.all(
+    all.map(async ({ raw, threadId, id }) => ({ ...(await PostalMime.parse(raw)), thread: threadId, id })),
+  )
+  return read.filter((it) => it.subject === subject)
+}
+
+async function calls(pattern: RegExp): Promise<number> {
+  return (await google.calls()).log.filter(({ path }) => pattern.test(path)).length
+}
+const sends = () => calls(/\/messages\/send$/)
+const everyCall = () => calls(/./)
+const sendPath = '/gmail/v1/users/me/messages/send'
+
+/** A stored message of the mailbox and its like at Google. */
+async function received(
+  who: Person,
+  message: { subject: string; messageId: string; references?: string; from?: string },
+): Promise<{ emailId: string; threadId: string; id: string }> {
+  const [added] = await google.addMail(who.email, [{ from: 'Cat <cat@x.io>', text: 'Hi', ...message }])
+  if (added === undefined) throw new Error('nothing was added')
+  const [row] = await query<{ id: string }>(
+    `INSERT INTO emails (user_mail_account_id, provider_message_id_txt, provider_thread_id_txt, message_id_txt, references_txt,
+       subject_txt, from_json, sent_at_utc, search_tsv)
+     VALUES ($1, $2, $3, $4, $5, $6, '{"name":"Cat","address":"cat@x.io"}', now(), '') RETURNING email_id AS id`,
+    [who.accountId, added.id, added.threadId, message.messageId, message.references ?? '', message.subject],
+  )
+  return { emailId: row?.id ?? '', ...added }
+}
+
+describe('a message', () => {
+  it('is taken in within two trips, sent, told, and soon in the lists', async () => {
+    await proxy.resetCounts()
+    const id = await accept({
+      subject: 'Plans ✈',
+      to: ['"Doe, John" <john@x.io>', bob.email],
+      cc: ['cc@x.io'],
+      bcc: ['secret@x.io'],
+      text: '.Hi\nthere',
+      html: '<p>Hi</p>',
+      attachments: [{ filename: '../Übersicht.pdf', content_type: 'application/pdf', content_base64: 'AAECAwQ=' }],
+    })
+    expect((await proxy.counts()).roundTrips).toBe(2)
+    expect(await everyCall()).toBe(0)
+    await query(
+      `UPDATE user_mail_accounts SET sync_due_at_utc = now() + interval '1 hour' WHERE user_mail_account_id = $1`,
+      [ann.accountId],
+    )
+    await proxy.resetCounts()
+    await run(id)
+    // Claim, quota, token, ending.
+    expect((await proxy.counts()).roundTrips).toBe(4)
+
+    const [mail, ...others] = await sentBy(ann, 'Plans ✈')
+    expect(others).toEqual([])
+    expect(mail?.from).toEqual({ name: 'Ann Ünlü', address: ann.email })
+    expect(mail?.to).toEqual([
+      { name: 'Doe, John', address: 'john@x.io' },
+      { name: '', address: bob.email },
+    ])
+    expect(mail?.bcc).toEqual([{ name: '', address: 'secret@x.io' }])
+    expect([mail?.text?.trim(), mail?.html?.trim()]).toEqual(['.Hi\nthere', '<p>Hi</p>'])
+    const [file] = mail?.attachments ?? []
+    expect(file?.filename).toBe('Übersicht.pdf')
+    expect(new Uint8Array(file?.content as ArrayBuffer)).toEqual(new Uint8Array([0, 1, 2, 3, 4]))
+
+    const told = await outcome(id)
+    expect(told).toEqual({
+      id,
+      status: 'sent',
+      mail_account_id: ann.accountId,
+      provider_message_id: mail?.id,
+      thread_id: `${ann.accountId.replaceAll('-', '')}.${mail?.thread}`,
+      error: null,
+      created_at: expect.any(String),
+      sent_at: expect.any(String),
+    })
+    expect(await count('outbox', 'mime_txt IS NULL')).toBe(1)
+    expect((await auditOf(id)).map(({ action, actor, event }) => [action, actor, event])).toEqual([
+      ['email.queued', ann.userId, { mail_account_id: ann.accountId, recipients: 4 }],
+      ['email.sent', null, { mail_account_id: ann.accountId }],
+    ])
+    expect(
+      await count('user_mail_accounts', 'user_mail_account_id = $1 AND sync_due_at_utc <= now()', [ann.accountId]),
+    ).toBe(1)
+    // A second, doubled or late message finds nothing to do.
+    await run(id)
+    expect(await sends()).toBe(1)
+  })
+
+  it('has a text made from its HTML where none was given', async () => {
+    const id = await accept({ subject: 'Only HTML', text: undefined, html: '<p>Hello <b>there</b></p><p>Bye</p>' })
+    await run(id)
+    expect((await sentBy(ann, 'Only HTML'))[0]?.text).toMatch(/Hello there\s+Bye/)
+  })
+
+  it('ML-24 may hold 7 MB of attachments byte for byte; above 10 MB of body is 413', async () => {
+    const bytes = new Uint8Array(7_000_001).map((_, at) => (at * 31 + (at >> 8)) % 256)
+    let binary = ''
+    for (let at = 0; at < bytes.length; at += 8_192) binary += String.fromCharCode(...bytes.subarray(at, at + 8_192))
+    const content = btoa(binary)
+    const file = { filename: 'big.bin', content_type: 'application/octet-stream', content_base64: content }
+    const id = await accept({ subject: 'Big', attachments: [file] })
+    await run(id)
+    expect(await statusOf(id)).toEqual(['sent', null])
+    const [mail] = await sentBy(ann, 'Big')
+    const back = new Uint8Array(mail?.attachments[0]?.content as ArrayBuffer)
+    expect(back.length).toBe(bytes.length)
+    expect(back.every((byte, at) => byte === bytes[at])).toBe(true)
+    expect(await refusal(post({ attachments: [file, file] }))).toEqual([413, 'body_too_large'])
+  })
+
+  it('ML-20 names every field that is refused, and stores nothing', async () => {
+    const response = await post({
+      to: ['a@x.io, evil@x.io', 'a@x.io <evil@x.io>', 'Friends: a@x.io;', 'ok@x.io'],
+      cc: ['a@x.io\r\nBcc: evil@x.io'],
+      subject: 'a\r\nBcc: evil@x.io',
+      attachments: [{ filename: 'a\nb', content_type: 'text/plain', content_base64: 'YQ==' }],
+    })
+    const { errors } = await json<{ errors: { path: string }[] }>(response, 422)
+    expect(errors.map(({ path }) => path)).toEqual([
+      'to.0',
+      'to.1',
+      'to.2',
+      'cc.0',
+      'subject',
+      'attachments.0.filename',
+    ])
+    for (const body of [
+      { to: Array(10_000).fill('a@x.io') },
+      { to: [] },
+      { to: 'a@x.io' },
+      { extra: 1 },
+      { text: undefined },
+    ])
+      expect((await refusal(post(body)))[0]).toBe(422)
+    expect(await count('outbox')).toBe(0)
+  })
+})
+
+describe('who may send', () => {
+  it('ML-21 nobody under another address, nor under another name', async () => {
+    for (const from of [bob.email, 'boss@x.io', `${ann.email}, ${bob.email}`])
+      expect(await refusal(post({ from }))).toEqual([422, 'invalid_input'])
+    const id = await accept({ from: `The Boss <${ann.email}>`, subject: 'Name' })
+    await run(id)
+    expect((await sentBy(ann, 'Name'))[0]?.from).toEqual({ name: 'Ann Ünlü', address: ann.email })
+  })
+
+  it('TV-04 no mailbox without gmail.send: 403, nothing stored, nothing asked', async () => {
+    const carl = await person({ grant: [gmail.read] })
+    await google.resetCalls()
+    expect(await refusal(post({ from: carl.email }, { bearer: carl.access_token }))).toEqual([
+      403,
+      'insufficient_scope',
+    ])
+    expect([await count('outbox'), await everyCall()]).toEqual([0, 0])
+  })
+
+  it('no mailbox that needs re-authorization, and none that is disconnected', async () => {
+    const dora = await person()
+    const from = { from: dora.email }
+    await query(`UPDATE user_mail_accounts SET status_cd = 'needs_reauthorization' WHERE user_mail_account_id = $1`, [
+      dora.accountId,
+    ])
+    expect(await refusal(post(from, { bearer: dora.access_token }))).toEqual([409, 'needs_reauthorization'])
+    const id = `/api/v1/mail-accounts/${dora.accountId}`
+    await json(call(id, { method: 'DELETE', bearer: dora.access_token }), 204)
+    expect(await refusal(post(from, { bearer: dora.access_token }))).toEqual([422, 'invalid_input'])
+    expect(await count('outbox')).toBe(0)
+  })
+
+  it('a key within its permission and reach, for whom it says', async () => {
+    const admin = (await newPerson('admin@gmail.com', { query: { scopes: 'identity' } })).access_token
+    const { key } = await newKey(admin, { permissions: ['emails:send'] })
+    const path = `/api/v1/emails/send?user_id=${ann.userId}`
+    const id = await accept({}, { bearer: key, path })
+    expect((await auditOf(id)).map(({ actor, event }) => [actor, event.api_key_id !== undefined])).toEqual([
+      [null, true],
+    ])
+    expect(await refusal(post({}, { bearer: key }))).toEqual([422, 'invalid_input'])
+    expect(await refusal(post({ from: bob.email }, { bearer: key, path }))).toEqual([404, 'not_found'])
+    expect((await call(`/emails/outbox/${id}?user_id=${ann.userId}`, { bearer: key })).status).toBe(200)
+    expect(await refusal(call(`/emails/outbox/${id}?user_id=${bob.userId}`, { bearer: key }))).toEqual([
+      404,
+      'not_found',
+    ])
+    const other = await newKey(admin, { permissions: ['emails:read'], user_id: ann.userId })
+    expect(await refusal(post({}, { bearer: other.key }))).toEqual([403, 'forbidden'])
+    const narrow = { permissions: ['emails:send'], user_id: ann.userId }
+    const [box] = await mailboxes(ann.access_token)
+    const bound = await newKey(admin, { ...narrow, mail_account_ids: [box?.id] })
+    await accept({}, { bearer: bound.key })
+    await query(`UPDATE api_keys SET mail_account_ids = ARRAY[gen_random_uuid()] WHERE api_key_id = $1`, [bound.id])
+    expect(await refusal(post({}, { bearer: bound.key }))).toEqual([404, 'not_found'])
+    expect(await refusal(call(`/emails/outbox/${id}`, { bearer: bound.key }))).toEqual([404, 'not_found'])
+    expect(await refusal(call(`/emails/outbox/${id}`, { bearer: bob.access_token }))).toEqual([404, 'not_found'])
+  })
+
+  it('SE-25 nobody who was disabled: a queued message asks the provider nothing', async () => {
+    const eve = await person()
+    const id = await accept({ from: eve.email }, { bearer: eve.access_token })
+    await query('UPDATE users SET is_active_flg = false WHERE user_id = $1', [eve.userId])
+    await google.resetCalls()
+    await run(id)
+    expect(await statusOf(id)).toEqual(['failed', 'account_disabled'])
+    expect(await everyCall()).toBe(0)
+    expect(await count('outbox', 'mime_txt IS NULL')).toBe(1)
+    expect((await auditOf(id)).at(-1)).toMatchObject({ action: 'email.failed', event: { error: 'account_disabled' } })
+  })
+})
+
+describe('ML-23 an Idempotency-Key', () => {
+  it('names one request: the same again is the same message, another body is refused', async () => {
+    const id = await accept({}, { key: 'k-1' })
+    expect(await json(post({}, { key: 'k-1' }), 202)).toEqual({ id, status: 'queued' })
+    await run(id)
+    expect(await json(post({}, { key: 'k-1' }), 202)).toEqual({ id, status: 'sent' })
+    expect(await refusal(post({ text: 'Other' }, { key: 'k-1' }))).toEqual([409, 'idempotency_key_reused'])
+    const file = { filename: 'a', content_type: 'text/plain', content_base64: 'YQ==' }
+    expect(await refusal(post({ attachments: [file] }, { key: 'k-1' }))).toEqual([409, 'idempotency_key_reused'])
+    expect([await count('outbox'), await sends()]).toEqual([1, 1])
+    expect(queue.bodies).toHaveLength(1)
+    // Somebody else's key of the same letters is another one.
+    const other = await json<{ id: string }>(post({ from: bob.email }, { key: 'k-1', bearer: bob.access_token }), 202)
+    expect(other.id).not.toBe(id)
+  })
+
+  it('of ten at once makes one message', async () => {
+    await proxy.setDelay(20)
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => json<{ id: string }>(post({}, { key: 'race' }), 202)),
+    )
+    expect(new Set(answers.map(({ id }) => id)).size).toBe(1)
+    expect([await count('outbox'), queue.bodies.length]).toEqual([1, 1])
+  })
+
+  it('is free again after 24 hours', async () => {
+    const id = await accept({}, { key: 'day' })
+    await query(`UPDATE outbox SET created_at_utc = now() - interval '24 hours 1 minute'`)
+    expect(await accept({ text: 'Other' }, { key: 'day' })).not.toBe(id)
+    expect(await count('outbox', 'idempotency_key_txt IS NULL')).toBe(1)
+  })
+
+  it.each(['', 'a'.repeat(256), 'ä', 'a\tb'])('is refused where it is none: %j', async (key) => {
+    expect(await refusal(post({}, { key }))).toEqual([422, 'invalid_input'])
+    expect(await count('outbox')).toBe(0)
+  })
+})
+
+describe('an answer', () => {
+  it('lands in its conversation, addressed as its sender asked', async () => {
+    const original = await received(ann, { subject: 'Lunch', messageId: '<l1@x.io>', references: '<l0@x.io>' })
+    const id = await accept({ to: undefined, subject: undefined, reply_to_email_id: original.emailId })
+    await run(id)
+    const [mail] = await sentBy(ann, 'Re: Lunch')
+    expect(mail?.thread).toBe(original.threadId)
+    expect(mail?.to).toEqual([{ name: 'Cat', address: 'cat@x.io' }])
+    expect([mail?.inReplyTo, mail?.references]).toEqual(['<l1@x.io>', '<l0@x.io> <l1@x.io>'])
+    expect((await outcome(id)).thread_id).toBe(`${ann.accountId.replaceAll('-', '')}.${original.threadId}`)
+  })
+
+  it('begins another one under another subject, and where the conversation is gone', async () => {
+    const original = await received(ann, { subject: 'Dinner', messageId: '<d1@x.io>' })
+    await run(await accept({ subject: 'Breakfast', reply_to_email_id: original.emailId }))
+    expect((await sentBy(ann, 'Breakfast'))[0]?.thread).not.toBe(original.threadId)
+    await google.deleteMail(ann.email, [original.id])
+    const id = await accept({ subject: 'Re: Dinner', reply_to_email_id: original.emailId })
+    await run(id)
+    expect(await statusOf(id)).toEqual(['sent', null])
+    expect(await sentBy(ann, 'Re: Dinner')).toHaveLength(1)
+  })
+
+  it('answers nothing that is another’s, hidden or unknown', async () => {
+    const theirs = await received(bob, { subject: 'Private', messageId: '<p@x.io>' })
+    for (const reply_to_email_id of [theirs.emailId, crypto.randomUUID()])
+      expect(await refusal(post({ reply_to_email_id }))).toEqual([404, 'not_found'])
+    expect((await refusal(post({ reply_to_email_id: 'x' })))[0]).toBe(422)
+    const nobody = await received(ann, { subject: 'Nobody', messageId: '<n@x.io>' })
+    await query(`UPDATE emails SET from_json = NULL WHERE email_id = $1`, [nobody.emailId])
+    expect(await refusal(post({ to: [], reply_to_email_id: nobody.emailId }))).toEqual([422, 'invalid_input'])
+  })
+})
+
+describe('an unclear ending', () => {
+  it.each(['kept', 'replaced'] as const)(
+    'is looked up, and the message is sent once (Message-ID %s)',
+    async (messageIdOnSend) => {
+      await google.settings({ messageIdOnSend })
+      const subject = `Unclear ${messageIdOnSend}`
+      const id = await accept({ subject })
+      await google.fault({ path: sendPath, drop: 'after' })
+      await run(id)
+      expect(await statusOf(id)).toEqual(['unconfirmed', 'network'])
+      expect(await dueIn(id)).toBeGreaterThan(25)
+      // Not before its time.
+      await run(id)
+      expect((await statusOf(id))[0]).toBe('unconfirmed')
+      await passTime(id)
+      await run(id)
+      const [mail, ...others] = await sentBy(ann, subject)
+      expect(others).toEqual([])
+      expect(await outcome(id)).toMatchObject({ status: 'sent', error: null, provider_message_id: mail?.id })
+      expect(await sends()).toBe(1)
+    },
+  )
+
+  it('is looked up three times before it is sent again', async () => {
+    const id = await accept({ subject: 'Dropped' })
+    await google.fault({ path: sendPath, drop: 'before' })
+    await run(id)
+    const waits: number[] = []
+    for (let look = 1; look <= 2; look += 1) {
+      await passTime(id)
+      await run(id)
+      expect(await statusOf(id)).toEqual(['unconfirmed', 'unconfirmed'])
+      waits.push(Math.round(await dueIn(id)))
+    }
+    expect(waits).toEqual([90, 180])
+    expect(await sends()).toBe(1)
+    await passTime(id)
+    await run(id)
+    expect(await statusOf(id)).toEqual(['sent', null])
+    expect([await sends(), (await sentBy(ann, 'Dropped')).length]).toEqual([2, 1])
+  })
+
+  it('is sent three times at most', async () => {
+    const id = await accept({ subject: 'Never' })
+    await google.fault({ path: sendPath, status: 503, times: null })
+    await run(id)
+    for (let turn = 0; turn < 20 && (await statusOf(id))[0] !== 'failed'; turn += 1) {
+      await passTime(id)
+      await run(id)
+    }
+    expect(await statusOf(id)).toEqual(['failed', 'unconfirmed'])
+    expect(await sends()).toBe(3)
+  })
+
+  it('is waited out while the look itself fails', async () => {
+    const id = await accept({ subject: 'Blind look' })
+    await google.fault({ path: sendPath, drop: 'after' })
+    await run(id)
+    await google.fault({ path: '/gmail/v1/users/me/messages', status: 503 })
+    await passTime(id)
+    await run(id)
+    expect((await statusOf(id))[0]).toBe('unconfirmed')
+    await passTime(id)
+    await run(id)
+    expect([await statusOf(id), await sends()]).toEqual([['sent', null], 1])
+  })
+
+  it('of a mailbox that may not be read is never sent twice', async () => {
+    const finn = await person({ grant: [gmail.send] })
+    const id = await accept({ from: finn.email, subject: 'Unseen' }, { bearer: finn.access_token })
+    await google.resetCalls()
+    await google.fault({ path: sendPath, drop: 'before' })
+    await run(id)
+    for (let look = 1; look <= 3; look += 1) {
+      expect((await statusOf(id))[0]).toBe('unconfirmed')
+      await passTime(id)
+      await run(id)
+    }
+    expect(await statusOf(id)).toEqual(['failed', 'unconfirmed'])
+    expect([await sends(), await everyCall()]).toEqual([1, 1])
+  })
+
+  it('by a crash between the provider’s answer and ours is found by the next run', async () => {
+    const id = await accept({ subject: 'Crash' })
+    const [before] = await query<{ mime: string }>('SELECT mime_txt AS mime FROM outbox')
+    await run(id)
+    await query(
+      `UPDATE outbox SET status_cd = 'sending', mime_txt = $1, provider_message_id_txt = NULL, sent_at_utc = NULL,
+         lease_id = gen_random_uuid(), lease_until_utc = now() + interval '60 seconds', due_at_utc = now() + interval '60 seconds'`,
+      [before?.mime],
+    )
+    await run(id)
+    expect((await statusOf(id))[0]).toBe('sending')
+    await passTime(id)
+    await run(id)
+    expect([await statusOf(id), await sends()]).toEqual([['sent', null], 1])
+  })
+
+  it('is said of what may have been sent, whatever ends it', async () => {
+    const id = await accept({ subject: 'Old' })
+    await google.fault({ path: sendPath, drop: 'before' })
+    await run(id)
+    await query(`UPDATE outbox SET created_at_utc = now() - interval '25 hours'`)
+    await passTime(id)
+    await run(id)
+    expect(await statusOf(id)).toEqual(['failed', 'unconfirmed'])
+  })
+})
+
+describe('the provider’s refusals', () => {
+  it.each([
+    ['429', { status: 429, headers: { 'retry-after': '3600' }, body: { error: { code: 429 } } }],
+    ['403 for quota', { status: 403, body: { error: { code: 403, errors: [{ reason: 'userRateLimitExceeded' }] } } }],
+  ])('%s: later, and never a second time', async (name, fault) => {
+    const id = await accept({ subject: `Limit ${name}` })
+    await google.fault({ path: sendPath, ...fault })
+    await run(id)
+    expect((await statusOf(id))[0]).toBe('queued')
+    const seconds = await dueIn(id)
+    expect(seconds).toBeGreaterThan(name === '429' ? 3_590 : 25)
+    expect(seconds).toBeLessThan(name === '429' ? 4_330 : 40)
+    expect(await count('outbox', 'attempt_cnt = 0')).toBe(1)
+    await passTime(id)
+    await run(id)
+    expect(await statusOf(id)).toEqual(['sent', null])
+    expect(await sentBy(ann, `Limit ${name}`)).toHaveLength(1)
+  })
+
+  it('a daily limit: given up after 24 hours', async () => {
+    const id = await accept({ subject: 'Daily' })
+    await google.fault({ path: sendPath, status: 429, body: { error: { code: 429 } }, times: null })
+    await run(id)
+    await query(`UPDATE outbox SET created_at_utc = now() - interval '23 hours'`)
+    await passTime(id)
+    await run(id)
+    expect((await statusOf(id))[0]).toBe('queued')
+    expect(await dueIn(id)).toBeGreaterThan(890)
+    await query(`UPDATE outbox SET created_at_utc = now() - interval '24 hours'`)
+    await passTime(id)
+    await google.resetCalls()
+    await run(id)
+    expect([await statusOf(id), await everyCall()]).toEqual([['failed', 'expired'], 0])
+  })
+
+  it.each([
+    ['400', { status: 400, body: { error: { code: 400 } } }, 'http_400'],
+    [
+      'a permission withdrawn',
+      { status: 403, body: { error: { code: 403, errors: [{ reason: 'insufficientPermissions' }] } } },
+      'insufficient_scope',
+    ],
+  ])('%s: failed, once and for all', async (_, fault, error) => {
+    const id = await accept()
+    await google.fault({ path: sendPath, ...fault })
+    await run(id)
+    expect(await statusOf(id)).toEqual(['failed', error])
+    await passTime(id)
+    await run(id)
+    expect(await sends()).toBe(1)
+  })
+
+  it('a refused token is renewed once; a second refusal ends the grant', async () => {
+    const gil = await person()
+    const options = { bearer: gil.access_token }
+    const once = await accept({ from: gil.email, subject: 'Renewed' }, options)
+    await google.fault({ path: sendPath, status: 401, body: { error: { code: 401 } } })
+    await google.resetCalls()
+    await run(once)
+    expect(await statusOf(once)).toEqual(['sent', null])
+    expect(await google.count('POST /token refresh_token')).toBe(1)
+    const twice = await accept({ from: gil.email, subject: 'Refused' }, options)
+    await google.fault({ path: sendPath, status: 401, body: { error: { code: 401 } }, times: null })
+    await run(twice)
+    expect(await statusOf(twice)).toEqual(['failed', 'needs_reauthorization'])
+    expect((await onlyMailbox(gil.access_token)).status).toBe('needs_reauthorization')
+    const third = await refusal(post({ from: gil.email }, options))
+    expect(third).toEqual([409, 'needs_reauthorization'])
+  })
+
+  it('a token that cannot be fetched just now: later, and nothing was sent', async () => {
+    const id = await accept()
+    await query(
+      `UPDATE oauth_tokens SET expires_at_utc = now() - interval '1 minute' WHERE user_mail_account_id = $1`,
+      [ann.accountId],
+    )
+    await google.fault({ path: '/token', status: 503 })
+    await run(id)
+    expect(await statusOf(id)).toEqual(['queued', 'provider_unavailable'])
+    expect(await sends()).toBe(0)
+    await query(
+      `UPDATE oauth_tokens SET refresh_due_at_utc = now(), failure_cnt = 0, lease_until_utc = NULL WHERE user_mail_account_id = $1`,
+      [ann.accountId],
+    )
+    await passTime(id)
+    await run(id)
+    expect(await statusOf(id)).toEqual(['sent', null])
+  })
+
+  it('our own budget is asked before the provider is', async () => {
+    const hal = await person()
+    const id = await accept({ from: hal.email }, { bearer: hal.access_token })
+    await google.resetCalls()
+    const poor = { GMAIL_UNITS_PER_MINUTE: '200' }
+    await query(
+      `INSERT INTO mail_syncs (user_mail_account_id, units_used_cnt) VALUES ($1, 150)
+       ON CONFLICT (user_mail_account_id) DO UPDATE SET units_used_cnt = 150, units_window_at_utc = now()`,
+      [hal.accountId],
+    )
+    expect(await consume({ kind: 'send', outbox_id: id }, poor)).toBe(true)
+    expect([await statusOf(id), await everyCall()]).toEqual([['queued', 'quota_exceeded'], 0])
+  })
+})
+
+describe('two consumers', () => {
+  it('of one message at once send it once', async () => {
+    const id = await accept({ subject: 'Twice' })
+    await proxy.setDelay(20)
+    await Promise.all([run(id), run(id), run(id)])
+    expect([await statusOf(id), await sends()]).toEqual([['sent', null], 1])
+  })
+
+  it('are found by cron where the queue lost its message, and not before', async () => {
+    const id = await accept()
+    const db = createDb({ connectionString: testAddresses.TEST_DATABASE_URL })
+    expect(await dueSends(db, 10)).toEqual([])
+    await query(`UPDATE outbox SET due_at_utc = now() - interval '1 minute'`)
+    expect(await dueSends(db, 10)).toEqual([{ kind: 'send', outbox_id: id }])
+    await run(id)
+    await query(`UPDATE outbox SET due_at_utc = now() - interval '1 minute'`)
+    expect(await dueSends(db, 10)).toEqual([])
+  })
+})
+
+it('what a message says stands nowhere but in its row, and there no longer than it must', async () => {
+  const lines: string[] = []
+  for (const method of ['log', 'error', 'warn', 'info', 'debug'] as const)
+    vi.spyOn(console, method).mockImplementation((...args) => void lines.push(args.map(String).join(' ')))
+  const marked = { subject: 'marked-subject-4711', text: 'marked-text-4711', to: ['marked-recipient-4711@x.io'] }
+  const file = { filename: 'marked-file-4711.txt', content_type: 'text/plain', content_base64: 'YQ==' }
+  const id = await accept({ ...marked, attachments: [file] }, { key: 'marked-key-4711' })
+  await google.fault({ path: sendPath, status: 400, body: { error: { message: 'marked-answer-4711' } } })
+  await run(id)
+  expect(await statusOf(id)).toEqual(['failed', 'http_400'])
+  expect(lines.length).toBeGreaterThan(1)
+  expect(lines.join('\n')).not.toContain('4711')
+  const [row] = await query<{ text: string }>('SELECT to_jsonb(o)::text AS text FROM outbox o')
+  expect(row?.text.replace('marked-key-4711', '')).not.toContain('4711')
+  expect(JSON.stringify(await auditOf(id))).not.toContain('4711')
+})
