@@ -1,0 +1,49 @@
+// /emails/{id}/attachments/{part_id}: a file that a stranger sent, passed on so that a browser can do nothing with it but
+// save it.
+
+import * as z from 'zod'
+import { type OpenAttachment, openAttachment } from '../../mail/attachment.ts'
+import { contentDisposition, safeContentType } from '../../mail/attachment-name.ts'
+import { claimed, declare, type Resource } from '../declare.ts'
+import { forUser } from './mail-shapes.ts'
+import { uuid } from './shapes.ts'
+
+/** A part's place in its message, as the message names it. */
+export const partId = z.string().max(100)
+
+/** The download; pages answer with it, too. */
+export function answerAttachment(file: OpenAttachment): Response {
+  const headers = new Headers({
+    'Content-Type': safeContentType(file.contentType),
+    'Content-Disposition': contentDisposition(file.filename),
+    'X-Content-Type-Options': 'nosniff',
+    'Content-Security-Policy': "sandbox; default-src 'none'; frame-ancestors 'none'",
+    'Cache-Control': 'private, no-store',
+    'Cross-Origin-Resource-Policy': 'same-origin',
+  })
+  return new Response(file.body, { headers })
+}
+
+export function declareAttachments(emails: Resource): void {
+  declare(
+    emails,
+    {
+      method: 'get',
+      path: '/{id}/attachments/{part_id}',
+      operationId: 'readAttachment',
+      summary: 'One attachment',
+      description:
+        'Streamed from the provider, always as a download. What a browser might run (HTML, SVG, XML, scripts) comes as `application/octet-stream`.',
+      tag: 'Mail',
+      audience: 'person_or_key',
+      params: z.object({ id: uuid, part_id: partId }),
+      query: z.strictObject(forUser),
+      answers: { 200: { description: 'The file', mediaType: '*/*', schema: z.string() } },
+      errors: ['forbidden', 'insufficient_scope', 'not_found', 'needs_reauthorization', 'provider_unavailable'],
+    },
+    async (c, input) => {
+      const which = { emailId: input.params.id, partId: input.params.part_id, forUserId: input.query.user_id ?? null }
+      return answerAttachment(await openAttachment(c.env.deps, claimed(input), which))
+    },
+  )
+}

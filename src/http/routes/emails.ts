@@ -1,0 +1,65 @@
+// GET /emails and /emails/{id}: mail listed, searched and read.
+
+import * as z from 'zod'
+import { listEmails } from '../../mail/list.ts'
+import { readEmail } from '../../mail/read.ts'
+import { claimed, declare, type Resource } from '../declare.ts'
+import {
+  emailSchema,
+  listedEmailSchema,
+  listQueryOf,
+  mailListQuery,
+  presentEmail,
+  presentEmailFields,
+  readQuery,
+} from './mail-shapes.ts'
+import { listOf, uuid } from './shapes.ts'
+
+/** After every other GET one step below `/emails`: `/emails/{id}` would take it for an id. */
+export function declareEmails(emails: Resource): void {
+  declare(
+    emails,
+    {
+      method: 'get',
+      path: '/',
+      operationId: 'listEmails',
+      summary: 'Mail listed and searched',
+      description:
+        'Of all mailboxes of the caller, newest first. Filters and `q` hold together. Spam and trash are left out unless asked for (`label=SPAM`, `in:trash`, `in:anywhere`).',
+      tag: 'Mail',
+      audience: 'person_or_key',
+      query: mailListQuery,
+      answers: { 200: { description: 'Messages without their text', schema: listOf(listedEmailSchema) } },
+      errors: ['forbidden', 'not_found'],
+    },
+    async (c, input) => {
+      const page = await listEmails(c.env.deps, claimed(input), listQueryOf(input.query))
+      const items = page.items.map((email) => ({
+        ...presentEmailFields(email),
+        highlighted_snippet: email.highlightedSnippet,
+      }))
+      return c.json({ items, next_cursor: page.nextCursor })
+    },
+  )
+
+  declare(
+    emails,
+    {
+      method: 'get',
+      path: '/{id}',
+      operationId: 'readEmail',
+      summary: 'One message',
+      tag: 'Mail',
+      audience: 'person_or_key',
+      params: z.object({ id: uuid }),
+      query: readQuery,
+      answers: { 200: { description: 'The message', schema: emailSchema } },
+      errors: ['forbidden', 'not_found'],
+    },
+    async (c, input) => {
+      const { pictures, user_id } = input.query
+      const which = { emailId: input.params.id, forUserId: user_id ?? null, pictures }
+      return c.json(presentEmail(await readEmail(c.env.deps, claimed(input), which)))
+    },
+  )
+}
