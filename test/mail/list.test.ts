@@ -1,0 +1,160 @@
+// Lists and searches where they meet PostgreSQL: the index that each reads, under generic plans and many mailboxes.
+import { beforeAll, describe, expect, it } from 'vitest'
+import { browseEmails, browseThreads } from '../../src/mail/list.sql.ts'
+import { searchEmails, searchEmailsRanked, searchThreads, searchThreadsRanked } from '../../src/mail/search.sql.ts'
+import { query } from '../support/database.ts'
+
+const mailboxCount = 120
+const mailsEach = 250
+
+const user = '01930000-0000-7000-8000-0000000000aa'
+const session = '01930000-0000-7000-8000-0000000000bb'
+
+beforeAll(async () => {
+  await query(
+    `INSERT INTO users (user_id, email_address_txt, email_verified_at_utc, email_proof_cd)
+     SELECT CASE WHEN n = 1 THEN $1::uuid ELSE gen_random_uuid() END, 'u' || n || '@gmail.com', now(), 'google' FROM generate_series(1, $2::int) n`,
+    [user, mailboxCount],
+  )
+  await query(
+    `INSERT INTO sessions (session_id, user_id, credential_version_nbr, authenticated_at_utc, last_seen_at_utc) SELECT $1, user_id, credential_version_nbr, now(), now() FROM users WHERE user_id = $2`,
+    [session, user],
+  )
+  await query(
+    `INSERT INTO user_mail_accounts (user_id, email_address_txt, provider_cd, provider_subject_txt)
+     SELECT user_id, email_address_txt, 'google', user_id FROM users`,
+  )
+  // Every message has the word "hello", one in fifty "invoice", and the one mailbox asked for as much as any other.
+  await query(
+    `INSERT INTO emails (user_mail_account_id, provider_message_id_txt, provider_thread_id_txt, subject_txt, snippet_txt, text_txt, sent_at_utc, label_ids_txt, search_tsv)
+     SELECT a.user_mail_account_id, n, n / 3, 'Hello ' || n, 'hello', repeat('hello there ', 20), now() - n * interval '1 hour', '{INBOX}',
+       (format('%L %L %L %L:1A %L:2,3,4', ':m:' || replace(a.user_mail_account_id::text, '-', ''), ':l:INBOX', CASE WHEN n % 50 = 0 THEN 'invoice' ELSE 'w' || n END, 'hello', 'there'))::tsvector
+     FROM user_mail_accounts a, generate_series(1, $1::int) n`,
+    [mailsEach],
+  )
+  await query('ANALYZE')
+}, 60_000)
+
+interface Plan {
+  'Node Type': string
+  'Index Name'?: string
+  'Relation Name'?: string
+  'Actual Rows'?: number
+  'Actual Loops'?: number
+  Plans?: Plan[]
+}
+
+const params: Record<string, unknown> = {
+  callerSessionId: session,
+  callerUserId: user,
+  callerSecretHash: null,
+  callerKeyHash: null,
+  forUserId: null,
+  userEmail: null,
+  cursorRank: null,
+  cursorMicros: null,
+  cursorId: null,
+  limit: 51,
+  isAnywhere: false,
+  words: ['hello'],
+  labelId: null,
+  after: null,
+  before: null,
+  tsquery: `('hello' & !':l:SPAM')`,
+  branches: JSON.stringify([
+    { tsquery: null, after: null, before: null, min_bytes: null, max_bytes: null, contains: [], lacks: [] },
+  ]),
+  nearQuery: `'hello' & 'there'`,
+  anyQuery: `'hello' | 'there'`,
+}
+
+interface Named {
+  readonly name: string
+  readonly text: string
+  readonly params: readonly unknown[]
+}
+
+/** The generic plan, as a prepared statement runs after its fifth call. */
+async function explain(
+  statement: Named,
+  overrides: Record<string, unknown> = {},
+): Promise<{ plan: Plan; ms: number; text: string }> {
+  const values = statement.params.map((placeholder) => {
+    const { name } = placeholder as { name: string }
+    return { ...params, ...overrides }[name]
+  })
+  const literal = (value: unknown): string =>
+    value === null
+      ? 'NULL'
+      : Array.isArray(value)
+        ? `'{${value.join(',')}}'`
+        : `'${String(value).replaceAll("'", "''")}'`
+  const name = statement.name.replaceAll('-', '_')
+  await query(`SET plan_cache_mode = force_generic_plan`)
+  await query(`PREPARE ${name} AS ${statement.text}`)
+  const run = `EXECUTE ${name}(${values.map(literal).join(', ')})`
+  const rows = await query<{ 'QUERY PLAN': string }>(`EXPLAIN (ANALYZE, BUFFERS) ${run}`)
+  const [json] = await query<{ 'QUERY PLAN': { Plan: Plan; 'Execution Time': number }[] }>(
+    `EXPLAIN (ANALYZE, FORMAT JSON) ${run}`,
+  )
+  await query(`DEALLOCATE ${name}`)
+  const [top] = json?.['QUERY PLAN'] ?? []
+  if (top === undefined) throw new Error('no plan')
+  return { plan: top.Plan, ms: top['Execution Time'], text: rows.map((row) => row['QUERY PLAN']).join('\n') }
+}
+
+/** How `emails` is read: node and index, and how many rows came of it. */
+function readsOf(plan: Plan): { node: string; index: string; rows: number }[] {
+  const own =
+    plan['Relation Name'] === 'emails' || plan['Node Type'] === 'Bitmap Index Scan'
+      ? [
+          {
+            node: plan['Node Type'],
+            index: plan['Index Name'] ?? '',
+            rows: Math.round((plan['Actual Rows'] ?? 0) * (plan['Actual Loops'] ?? 0)),
+          },
+        ]
+      : []
+  return [...own, ...(plan.Plans ?? []).flatMap(readsOf)]
+}
+
+describe('generic plans, over 120 mailboxes of 250 messages each', () => {
+  it.each([
+    ['when the tables were believed to be empty', "DELETE FROM pg_statistic WHERE starelid = 'emails'::regclass"],
+    ['after ANALYZE', 'ANALYZE'],
+  ])('%s', async (_, prepare) => {
+    await query(prepare)
+    for (const statement of [browseEmails, browseThreads]) {
+      const { plan, text } = await explain(statement)
+      const reads = readsOf(plan)
+      expect(
+        reads.map(({ node }) => node),
+        text,
+      ).not.toContain('Seq Scan')
+      const [walk] = reads.filter(({ index }) => index === 'emails_sent_ix')
+      // Three messages a thread.
+      expect(walk?.rows, text).toBeLessThanOrEqual(51 * 3)
+      const others = reads.filter(({ index }) => index !== 'emails_sent_ix')
+      expect(
+        others.reduce((sum, { rows }) => sum + rows, 0),
+        text,
+      ).toBeLessThanOrEqual(51 * 25)
+    }
+    for (const statement of [searchEmails, searchThreads, searchEmailsRanked, searchThreadsRanked]) {
+      const { plan, text } = await explain(statement)
+      const reads = readsOf(plan)
+      expect(
+        reads.map(({ node }) => node),
+        text,
+      ).not.toContain('Seq Scan')
+      const [found] = reads.filter(({ index }) => index === 'emails_search_ix')
+      expect(found?.rows, text).toBe(mailsEach)
+    }
+  })
+
+  it('a rare word reads as many rows as have it', async () => {
+    const { plan, text } = await explain(searchEmails, { tsquery: `'invoice'` })
+    const heap = readsOf(plan).find(({ node }) => node === 'Bitmap Heap Scan')
+    expect(heap?.rows, text).toBe(mailsEach / 50)
+  })
+})
