@@ -121,8 +121,10 @@ describe('AP-06 bodies', () => {
 
   it('AP-06 refuses more than 64 KB with 413, by Content-Length and without one', async () => {
     const big = JSON.stringify({ refresh_token: 'x'.repeat(64 * 1_024) })
-    expect(codes(await sendToAll({ contentType: asJson, body: big }))).toEqual(everywhere('body_too_large'))
-    for (const operation of operations) {
+    // Mail has attachments: its own limit is in test/flows/mail-send.
+    const expected = { ...everywhere('body_too_large'), sendEmail: 'invalid_input' }
+    expect(codes(await sendToAll({ contentType: asJson, body: big }))).toEqual(expected)
+    for (const operation of operations.filter(({ operationId }) => operationId !== 'sendEmail')) {
       const response = await call(operation.path, {
         method: operation.method,
         ...(operation.operationId === 'logOut' ? {} : { bearer: person.access_token }),
