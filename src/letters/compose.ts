@@ -16,6 +16,8 @@ export interface ComposeDeps {
 export interface LetterToCompose {
   readonly kind: string
   readonly oneTimeCodeId: string | null
+  /** The mailbox it is about, by its id and its address. */
+  readonly accountId: string | null
   readonly mailbox: string | null
   readonly provider: string | null
 }
@@ -31,16 +33,19 @@ export interface ComposedLetter {
 interface Target {
   /** What a link with a token is for; null where the page needs none. */
   readonly token: CodePurpose | null
+  /** Of a letter about a mailbox: that mailbox's own page stands below it, with the button that reconnects it. */
   readonly path: string
 }
+
+const mailboxesPath = '/mailboxes'
 
 const targets: Readonly<Partial<Record<LetterKind, Target>>> = {
   registration: { token: 'registration', path: '/verify-email' },
   email_change: { token: 'email_change', path: '/verify-email' },
   password_reset: { token: 'password_reset', path: '/reset-password' },
   account_exists: { token: null, path: '/sign-in' },
-  mailbox_needs_reauthorization: { token: null, path: '/mailboxes' },
-  mailbox_access_ends: { token: null, path: '/mailboxes' },
+  mailbox_needs_reauthorization: { token: null, path: mailboxesPath },
+  mailbox_access_ends: { token: null, path: mailboxesPath },
 }
 
 /** Where somebody goes whose account another is using: a reset ends all sessions. */
@@ -62,7 +67,7 @@ export async function composeLetter(deps: ComposeDeps, letter: LetterToCompose):
   if (target !== null && target.token !== null && oneTimeCodeId === null) return null
   const { appName } = deps.settings
   const words = wordsOf(kind, { appName, mailbox: mailboxWords(letter) })
-  const link = target === null ? null : await linkTo(deps, target, oneTimeCodeId)
+  const link = target === null ? null : await linkTo(deps, target, letter)
   const rescuePath = rescuePaths[kind]
   const parts: LetterParts = {
     appName,
@@ -80,8 +85,14 @@ export async function composeLetter(deps: ComposeDeps, letter: LetterToCompose):
   return { subject: words.subject, text: letterText(parts), html: letterHtml(parts), link }
 }
 
-async function linkTo(deps: ComposeDeps, target: Target, oneTimeCodeId: string | null): Promise<string> {
-  const page = `${deps.appUrl}${target.path}`
+/**
+ * A page of ours that only reads, so that a scanner which opens it changes nothing: a mailbox is reconnected by the click
+ * after it, also where signing in comes between.
+ */
+async function linkTo(deps: ComposeDeps, target: Target, letter: LetterToCompose): Promise<string> {
+  const { oneTimeCodeId, accountId } = letter
+  const isAboutMailbox = target.path === mailboxesPath && accountId !== null
+  const page = `${deps.appUrl}${target.path}${isAboutMailbox ? `/${accountId}` : ''}`
   if (target.token === null || oneTimeCodeId === null) return page
   return `${page}?token=${await deriveLinkToken(deps.codeKey, target.token, oneTimeCodeId)}`
 }

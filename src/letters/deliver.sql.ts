@@ -20,6 +20,7 @@ export interface ClaimedLetter {
   /** The row its code and link are derived from. */
   readonly oneTimeCodeId: string | null
   /** The mailbox it is about, for the two kinds that are about one. */
+  readonly accountId: string | null
   readonly mailbox: string | null
   readonly provider: string | null
   /** The fence of what is written afterwards. */
@@ -43,7 +44,7 @@ const carriesCode = sql.raw(`('registration', 'password_reset', 'email_change')`
 export const claimLetter = statement<OriginParams & { letterId: string }, ClaimedLetter>(
   'letter-claim',
   sql`WITH seen AS (
-    SELECT l.letter_id, a.email_address_txt, a.provider_cd,
+    SELECT l.letter_id, a.user_mail_account_id, a.email_address_txt, a.provider_cd,
       CASE
         WHEN l.kind_cd IN ${carriesCode} THEN c.consumed_at_utc IS NULL AND c.expires_at_utc > now()
           AND (c.user_id IS NULL OR EXISTS (SELECT FROM users u WHERE u.user_id = c.user_id AND u.is_active_flg))
@@ -70,7 +71,7 @@ export const claimLetter = statement<OriginParams & { letterId: string }, Claime
     -- Checked again where another consumer's claim was waited for.
     WHERE l.letter_id = seen.letter_id AND l.status_cd = 'due' AND l.due_at_utc <= now()
     RETURNING l.letter_id, l.kind_cd, l.recipient_txt, l.one_time_code_id, l.attempt_cnt, l.status_cd, l.last_error_cd,
-              seen.email_address_txt, seen.provider_cd
+              seen.user_mail_account_id, seen.email_address_txt, seen.provider_cd
   ),
   audited AS (${auditRow(
     'letter.given_up',
@@ -79,7 +80,7 @@ export const claimLetter = statement<OriginParams & { letterId: string }, Claime
         FROM claimed WHERE status_cd = 'failed'`,
   )})
   SELECT letter_id AS "letterId", kind_cd AS "kind", recipient_txt AS "recipient", one_time_code_id AS "oneTimeCodeId",
-         email_address_txt AS "mailbox", provider_cd AS "provider", attempt_cnt AS "attempt", status_cd AS "status"
+         user_mail_account_id AS "accountId", email_address_txt AS "mailbox", provider_cd AS "provider", attempt_cnt AS "attempt", status_cd AS "status"
   FROM claimed`,
 )
 

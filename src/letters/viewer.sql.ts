@@ -9,6 +9,7 @@ export interface LetterRow {
   readonly kind: string
   readonly recipient: string
   readonly oneTimeCodeId: string | null
+  readonly accountId: string | null
   readonly mailbox: string | null
   readonly provider: string | null
   readonly status: 'due' | 'sent' | 'void' | 'failed'
@@ -18,8 +19,8 @@ export interface LetterRow {
 }
 
 const columns = sql`l.letter_id AS "letterId", l.kind_cd AS "kind", l.recipient_txt AS "recipient",
-  l.one_time_code_id AS "oneTimeCodeId", a.email_address_txt AS "mailbox", a.provider_cd AS "provider",
-  l.status_cd AS "status", l.last_error_cd AS "lastErrorCode", l.created_at_utc AS "createdAt", l.sent_at_utc AS "sentAt"`
+  l.one_time_code_id AS "oneTimeCodeId", a.user_mail_account_id AS "accountId", a.email_address_txt AS "mailbox",
+  a.provider_cd AS "provider", l.status_cd AS "status", l.last_error_cd AS "lastErrorCode", l.created_at_utc AS "createdAt", l.sent_at_utc AS "sentAt"`
 
 // The cause of a letter about a mailbox names it in its second part (mail-accounts/refresh.sql.ts).
 const mailbox = sql`LEFT JOIN user_mail_accounts a

@@ -11,6 +11,9 @@ import { parseSmtpUrl } from '../../src/letters/smtp.ts'
 import { parseSender, senderHeader } from '../../src/letters/transport.ts'
 import { testKeys } from '../support/keys.ts'
 
+// Without six digits side by side: a letter has none that are no code.
+const accountId = '0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b'
+
 const kinds = {
   registration: '/verify-email?token=',
   account_exists: '/sign-in',
@@ -19,8 +22,8 @@ const kinds = {
   email_change: '/verify-email?token=',
   email_change_requested: '/forgot-password',
   email_changed: null,
-  mailbox_needs_reauthorization: '/mailboxes',
-  mailbox_access_ends: '/mailboxes',
+  mailbox_needs_reauthorization: `/mailboxes/${accountId}`,
+  mailbox_access_ends: `/mailboxes/${accountId}`,
   account_deleted: null,
 } as const satisfies Record<LetterKind, string | null>
 const every = Object.entries(kinds) as [LetterKind, string | null][]
@@ -37,7 +40,14 @@ async function compose(
   appName = 'Gatepost',
 ): Promise<ComposedLetter> {
   const codeId = crypto.randomUUID()
-  const row = { kind, oneTimeCodeId: codeId, mailbox: 'box@example.com', provider: 'google', ...bent }
+  const row = {
+    kind,
+    oneTimeCodeId: codeId,
+    accountId,
+    mailbox: 'box@example.com',
+    provider: 'google',
+    ...bent,
+  }
   const composed = await composeLetter({ codeKey, appUrl, settings: { appName } }, row)
   if (composed === null) throw new Error(`nothing to say for ${kind}`)
   return composed
@@ -102,13 +112,24 @@ describe('links and codes', () => {
       const page = kind === 'password_reset' ? 'reset-password' : 'verify-email'
       expect(link).toBe(`${appUrl}/${page}?token=${await deriveLinkToken(codeKey, kind, oneTimeCodeId)}`)
       const deps = { codeKey, appUrl, settings: { appName: 'x' } }
-      expect(await composeLetter(deps, { kind, oneTimeCodeId: null, mailbox: null, provider: null })).toBeNull()
+      expect(
+        await composeLetter(deps, { kind, oneTimeCodeId: null, accountId: null, mailbox: null, provider: null }),
+      ).toBeNull()
     },
   )
 
   it.each(['toString', '__proto__', 'constructor', '', 'unknown'])('an unknown kind %j says nothing', async (kind) => {
     const deps = { codeKey, appUrl, settings: { appName: 'x' } }
-    expect(await composeLetter(deps, { kind, oneTimeCodeId: null, mailbox: null, provider: null })).toBeNull()
+    expect(
+      await composeLetter(deps, { kind, oneTimeCodeId: null, accountId: null, mailbox: null, provider: null }),
+    ).toBeNull()
+  })
+
+  it('a letter about a mailbox leads to that mailbox’s page, which only reads; about one that is gone to all of them', async () => {
+    for (const kind of ['mailbox_needs_reauthorization', 'mailbox_access_ends'] as const) {
+      expect((await compose(kind)).link).toBe(`${appUrl}/mailboxes/${accountId}`)
+      expect((await compose(kind, { accountId: null, mailbox: null, provider: null })).link).toBe(`${appUrl}/mailboxes`)
+    }
   })
 
   it('a mailbox that is gone, or of a provider without a name, is still a sentence', async () => {

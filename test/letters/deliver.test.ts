@@ -334,7 +334,7 @@ describe('letters about mailboxes', () => {
   it.each([
     ['needs re-authorization', seedDead],
     ['access ends', seedEnding],
-  ])('%s: names the mailbox and its provider, and leads to the mailboxes', async (_name, seed) => {
+  ])('%s: names the mailbox and its provider, and leads to its own page', async (_name, seed) => {
     const { accountId, id } = await seed()
     const [box] = await query<{ email: string }>(
       'SELECT email_address_txt AS email FROM user_mail_accounts WHERE user_mail_account_id = $1',
@@ -344,7 +344,7 @@ describe('letters about mailboxes', () => {
     const { text, html } = resend.requests[0]?.mail ?? { text: '', html: '' }
     for (const side of [text, html]) {
       expect(side).toContain(`${box?.email} at Google`)
-      expect(side).toContain('http://localhost:8787/mailboxes')
+      expect(side).toContain(`http://localhost:8787/mailboxes/${accountId}`)
     }
     expect(await letterState(id)).toMatchObject({ status: 'sent' })
   })
