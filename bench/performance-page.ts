@@ -1,14 +1,15 @@
 // docs/performance.md: the tables with the words around them. Figures come from the run; the words hold for any run.
 import { table } from './figures.ts'
+import type { MailResults } from './mail.ts'
+import { mailSection, withMailSection } from './mail-page.ts'
 import { budgetTable, planTable, rateTable } from './report.ts'
 import type { Results } from './run.ts'
 
 export function performancePage(results: Results): string {
-  const over = budgetTable(results).split('**over**').length - 1
-  return `# Performance
+  return counted(`# Performance
 
 Written by \`npm run bench\` on ${results.date}, on a machine of ${results.cores} cores (${results.isQuick ? 'a quick run: read it as a hint' : 'a full run'}, ${results.minutes.toFixed(0)} minutes).
-Do not edit: run it again. ${over === 0 ? 'Every budget is kept.' : `**${over} budget${over === 1 ? ' is' : 's are'} missed in this run**; what limits each path stands below.`}${results.note === null ? '' : `\n\nOf this run: ${results.note}`}
+Do not edit: run it again. ${verdict}${results.note === null ? '' : `\n\nOf this run: ${results.note}`}
 
 ## Budgets
 
@@ -35,6 +36,8 @@ The generic plan of each named statement, as it runs once it is prepared, with s
 ${results.scheduled[0]?.due ?? 0} tokens due for \`refresh-claim\` (the line "claim with half of all due" above looks at
 many), 100 for \`refresh-lease\`, 25 answers for \`refresh-store\`. Whole tables are
 fine where they hold a handful of rows (\`provider_states\`, few keys, few sessions).
+
+${mailSection(results.mail)}
 
 ## The bundle
 
@@ -91,6 +94,7 @@ the bundle and counted with it.
   address each. Letters are written and not sent.
 - The provider is a stub that answers at once, or after 20 ms. It counts its calls; the run fails where a due token was
   asked for twice or not at all.
+- Mail stands in a section of its own above, with how it is measured.
 - Round trips are counted by a TCP proxy between pooler and PostgreSQL; a second run puts that proxy 20 ms away.
 - Every process has a heap of 128 MB at most, as an isolate in production.
 - Start-up and memory come from clean processes, the empty Worker and the one query beside them.
@@ -101,11 +105,28 @@ could do alone, for the controls as well.
 ## Running it
 
 \`\`\`sh
-npm run bench               # all of it, about ten minutes; writes this page
-npm run bench -- --quick    # two to three minutes, prints only; add --write to write this page
+npm run bench                  # all of it, about twenty minutes; writes this page
+npm run bench -- --quick       # three to four minutes, prints only; add --write to write this page
+npm run bench -- --only=mail   # mail alone, prints only; add --write to write its section; --quick as above
 npm run bench -- --json=results.json --note="What should be said of this run."
 \`\`\`
 
 Close what else uses the processors. Processor time and memory are read from /proc, and left out where there is none.
-`
+`)
+}
+
+/** The page of an earlier run with mail measured anew. */
+export function pageWithMail(page: string, mail: MailResults): string {
+  return counted(withMailSection(page, mail))
+}
+
+const verdict = 'Every budget is kept.'
+const verdictPattern =
+  /Every budget is kept\.|\*\*\d+ budgets? (?:is|are) missed in this run\*\*; what limits each path stands below\./
+
+/** Says at the top how many lines of the page are over their budgets. */
+function counted(page: string): string {
+  const over = page.split('| **over** |').length - 1
+  const found = `**${over} budget${over === 1 ? ' is' : 's are'} missed in this run**; what limits each path stands below.`
+  return page.replace(verdictPattern, over === 0 ? verdict : found)
 }

@@ -26,6 +26,8 @@ export interface Plan {
   readonly planningMs: number
   /** Tables that are read from end to end, with the rows found there. */
   readonly wholeTables: readonly string[]
+  /** Indexes it goes by. */
+  readonly indexes: readonly string[]
   /** The plan as JSON, for who wants to look. */
   readonly tree: unknown
 }
@@ -34,6 +36,7 @@ const planSchema = z.array(z.object({ Plan: z.unknown(), 'Planning Time': z.numb
 const nodeSchema = z.object({
   'Node Type': z.string(),
   'Relation Name': z.string().optional(),
+  'Index Name': z.string().optional(),
   'Actual Rows': z.number().optional(),
   Plans: z.array(z.unknown()).optional(),
 })
@@ -114,7 +117,7 @@ async function explainPasswords(sql: postgres.Sql, owner: Person, origin: Origin
 }
 
 /** @param options `before` runs in the same transaction, outside the measurement */
-async function explain<P extends object, R extends object>(
+export async function explain<P extends object, R extends object>(
   sql: postgres.Sql,
   statement: Statement<P, R>,
   params: P,
@@ -148,6 +151,7 @@ async function explain<P extends object, R extends object>(
     executionMs: median(warm.map((one) => one['Execution Time'])),
     planningMs: explained[0]?.['Planning Time'] ?? 0,
     wholeTables: wholeTablesOf(tree),
+    indexes: [...new Set(indexesOf(tree))],
     tree,
   }
 }
@@ -165,4 +169,11 @@ function wholeTablesOf(tree: unknown): string[] {
   const { 'Node Type': type, 'Relation Name': table, 'Actual Rows': rows, Plans: plans } = node.data
   const own = type === 'Seq Scan' && table !== undefined ? [`${table} (${rows ?? 0} rows)`] : []
   return [...new Set([...own, ...(plans ?? []).flatMap(wholeTablesOf)])]
+}
+
+function indexesOf(tree: unknown): string[] {
+  const node = nodeSchema.safeParse(tree)
+  if (!node.success) return []
+  const { 'Index Name': index, Plans: plans } = node.data
+  return [...(index === undefined ? [] : [index]), ...(plans ?? []).flatMap(indexesOf)]
 }

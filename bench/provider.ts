@@ -1,7 +1,8 @@
-// A provider for the bench: token endpoint and JWKS over plain node:http, answering at once or after a set time. It
+// A provider for the bench: token endpoint, JWKS and Gmail over plain node:http, answering at once or after a set time. It
 // verifies nothing; ID tokens are signed beforehand and handed in with their codes, so that signing costs no measurement.
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { createGmailStub, type GmailStub } from './gmail-stub.ts'
 
 export interface ProviderStub {
   readonly origin: string
@@ -10,6 +11,7 @@ export interface ProviderStub {
   readonly resetCalls: () => void
   readonly setDelay: (ms: number) => void
   readonly addCodes: (codes: readonly (readonly [code: string, idToken: string])[]) => void
+  readonly gmail: Pick<GmailStub, 'setMailbox' | 'counts'>
   readonly close: () => void
 }
 
@@ -35,6 +37,7 @@ export function fakeRefreshToken(seed: string): string {
 
 export async function startProvider(jwks: string): Promise<ProviderStub> {
   const idTokens = new Map<string, string>()
+  const gmail = createGmailStub()
   let calls = 0
   let delayMs = 0
   const send = (response: ServerResponse, status: number, text: string): void => {
@@ -60,6 +63,7 @@ export async function startProvider(jwks: string): Promise<ProviderStub> {
   }
   const server = createServer((request, response) => {
     if (request.url === '/oauth2/v3/certs') return send(response, 200, jwks)
+    if (gmail.answer(request, response)) return
     if (request.url !== '/token') return send(response, 404, '{}')
     calls += 1
     let text = ''
@@ -87,6 +91,7 @@ export async function startProvider(jwks: string): Promise<ProviderStub> {
     addCodes: (codes) => {
       for (const [code, idToken] of codes) idTokens.set(code, idToken)
     },
+    gmail,
     close: () => {
       server.closeAllConnections()
       server.close()

@@ -1,5 +1,6 @@
 // From what was measured to what is read: one table of budgets with their marks, and docs/performance.md around it.
 import { fixed, kib, type Line, mark, mib, table } from './figures.ts'
+import { mailTable, searchTable } from './mail-page.ts'
 import type { Measured } from './measure.ts'
 import { passwordLines } from './password-lines.ts'
 import { emptyControl } from './rates.ts'
@@ -212,5 +213,6 @@ export function planTable({ plans }: Results): string {
 }
 
 export function printed(results: Results): string {
-  return [budgetTable(results), rateTable(results), planTable(results)].join('\n\n')
+  const { mail } = results
+  return [budgetTable(results), rateTable(results), planTable(results), mailTable(mail), searchTable(mail)].join('\n\n')
 }

@@ -102,7 +102,7 @@ async function consume(worker: Workerd, bodies: readonly unknown[], consumers: n
 }
 
 /** Looks at the process's memory twenty times a second until the answer is called. */
-function watchPeak(worker: Workerd): () => Promise<number | null> {
+export function watchPeak(worker: Workerd): () => Promise<number | null> {
   let highest: number | null = null
   const look = async (): Promise<void> => {
     const bytes = await worker.residentBytes()

@@ -3,6 +3,7 @@
 import { fileURLToPath } from 'node:url'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
 import { startDatabaseProxy, throughProxy, type WireCounts } from '../test/support/database-proxy.ts'
+import type { GmailCounts } from './gmail-stub.ts'
 import { startKv } from './kv.ts'
 import { startPooler } from './pooler.ts'
 import { startProvider } from './provider.ts'
@@ -20,6 +21,9 @@ export interface Services {
   setProviderDelay(ms: number): Promise<void>
   providerCalls(): Promise<number>
   addCodes(codes: readonly (readonly [code: string, idToken: string])[]): Promise<void>
+  /** What the stub's Gmail holds from now on; its counts begin again. */
+  setGmail(mailbox: { email: string; messages: number }): Promise<void>
+  gmailCounts(): Promise<GmailCounts>
   stop(): Promise<void>
 }
 
@@ -30,9 +34,10 @@ interface Setup {
 }
 
 type Order =
-  | { readonly op: 'wireCounts' | 'providerCalls' }
+  | { readonly op: 'wireCounts' | 'providerCalls' | 'gmailCounts' }
   | { readonly op: 'databaseDelay' | 'providerDelay'; readonly ms: number }
   | { readonly op: 'codes'; readonly codes: readonly (readonly [string, string])[] }
+  | { readonly op: 'gmail'; readonly mailbox: { email: string; messages: number } }
 
 /** Starts the thread and resolves when all of it listens. */
 export async function startServices(setup: Setup): Promise<Services> {
@@ -57,6 +62,8 @@ export async function startServices(setup: Setup): Promise<Services> {
     setDatabaseDelay: (ms) => ask({ op: 'databaseDelay', ms }),
     setProviderDelay: (ms) => ask({ op: 'providerDelay', ms }),
     addCodes: (codes) => ask({ op: 'codes', codes }),
+    setGmail: (mailbox) => ask({ op: 'gmail', mailbox }),
+    gmailCounts: () => ask({ op: 'gmailCounts' }),
     stop: async () => void (await thread.terminate()),
   }
 }
@@ -79,6 +86,10 @@ async function serve(setup: Setup): Promise<void> {
         return provider.setDelay(order.ms)
       case 'codes':
         return provider.addCodes(order.codes)
+      case 'gmail':
+        return provider.gmail.setMailbox(order.mailbox)
+      case 'gmailCounts':
+        return provider.gmail.counts()
     }
   }
   parentPort?.on('message', (order: Order) => parentPort?.postMessage(obey(order)))

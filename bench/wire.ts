@@ -87,7 +87,7 @@ export async function measureWire(world: World, callers: Callers, seconds: numbe
   return { counted, faraway }
 }
 
-async function count(world: World, port: number, name: string, shooter: Shooter): Promise<Counted> {
+export async function count(world: World, port: number, name: string, shooter: Shooter): Promise<Counted> {
   const before = await world.services.wireCounts()
   let left = requests
   const result = await load(port, (lane) => (left-- > 0 ? shooter(lane) : null), { lanes: 1 })

@@ -60,6 +60,10 @@ export async function openWorld(say: (line: string) => void): Promise<World> {
     GOOGLE_EMULATOR_URL: services.providerOrigin,
     FRONTEND_CALLBACK_URL: frontEnd,
     MAIL_TRANSPORT: 'console',
+    // Cron finds no mailbox to bring in step: a tick is what it was before there was mail.
+    SYNC_INTERVAL_SECONDS: '0',
+    GMAIL_UNITS_PER_MINUTE: '1000000',
+    GMAIL_PROJECT_UNITS_PER_MINUTE: '100000000',
   }
   const running = new Set<Workerd>()
   return {

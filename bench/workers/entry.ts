@@ -1,5 +1,6 @@
 // Stands around the built Worker in the bench: the bindings that workerd has no service for, made once an isolate (the
 // Worker keeps what it opened by env's identity), and doors for cron and queue, which nothing else can ring here.
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { WorkerEnv } from '../../src/env.ts'
 import worker from '../../src/index.ts'
 
@@ -8,13 +9,13 @@ interface Sent {
   readonly body: unknown
 }
 
-// Only while a tick runs: whatever else is sent to a queue is dropped, and cron would find its row.
-let sent: Sent[] | null = null
+// What a tick or a batch sends. Whatever else is sent to a queue is dropped, and cron would find its row.
+const sending = new AsyncLocalStorage<Sent[]>()
 let env: WorkerEnv | undefined
 
 function queueBinding(queue: string): Queue {
   const sendBatch = async (messages: Iterable<{ readonly body: unknown }>): Promise<void> => {
-    for (const { body } of messages) sent?.push({ queue, body: structuredClone(body) })
+    for (const { body } of messages) sending.getStore()?.push({ queue, body: structuredClone(body) })
   }
   return { sendBatch } as unknown as Queue
 }
@@ -34,17 +35,13 @@ function benchEnv(platform: WorkerEnv): WorkerEnv {
 
 /** One cron tick; answers what it sent to the queues. */
 async function tick(given: WorkerEnv): Promise<Response> {
-  const own: Sent[] = []
-  sent = own
-  try {
-    await worker.scheduled({ scheduledTime: Date.now(), cron: '* * * * *', noRetry: () => undefined }, given)
-  } finally {
-    sent = null
-  }
-  return Response.json(own)
+  const sent: Sent[] = []
+  const event = { scheduledTime: Date.now(), cron: '* * * * *', noRetry: () => undefined }
+  await sending.run(sent, () => worker.scheduled(event, given))
+  return Response.json(sent)
 }
 
-/** One batch of a queue; answers how many messages were acknowledged. */
+/** One batch of a queue; answers how many messages were acknowledged, and what was sent to queues meanwhile. */
 async function deliver(request: Request, given: WorkerEnv): Promise<Response> {
   const { queue, bodies } = (await request.json()) as { queue: string; bodies: unknown[] }
   let acked = 0
@@ -58,8 +55,9 @@ async function deliver(request: Request, given: WorkerEnv): Promise<Response> {
     },
     retry: () => undefined,
   }))
-  await worker.queue({ queue, messages } as unknown as MessageBatch, given)
-  return Response.json({ acked })
+  const sent: Sent[] = []
+  await sending.run(sent, () => worker.queue({ queue, messages } as unknown as MessageBatch, given))
+  return Response.json(sent.length === 0 ? { acked } : { acked, sent })
 }
 
 export default {
