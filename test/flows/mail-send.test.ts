@@ -7,6 +7,7 @@ import { dueSends } from '../../src/mail/send.ts'
 import {
   call,
   count,
+  eventually,
   gmail,
   google,
   json,
@@ -624,6 +625,19 @@ describe('two consumers', () => {
     await proxy.setDelay(20)
     await Promise.all([run(id), run(id), run(id)])
     expect([await statusOf(id), await sends()]).toEqual([['sent', null], 1])
+  })
+
+  it.each([
+    ['that it was sent counts', {}, ['sent', null]],
+    ['that it was refused does not', { status: 400, body: {} }, ['unconfirmed', null]],
+  ])('of whom one comes back late: %s', async (_, fault, status) => {
+    const id = await accept()
+    await google.fault({ path: sendPath, delayMs: 700, ...fault })
+    const running = run(id)
+    await eventually(async () => ((await sends()) > 0 ? true : null))
+    await query(`UPDATE outbox SET lease_id = gen_random_uuid(), status_cd = 'unconfirmed'`)
+    await running
+    expect(await statusOf(id)).toEqual(status)
   })
 
   it('are found by cron where the queue lost its message, and not before', async () => {
