@@ -5,6 +5,8 @@ import type { Env, MiddlewareHandler } from 'hono'
 
 const pagePolicy =
   "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+/** Of a page that shows a document of ours in a frame: such a page sets it itself. */
+export const pagePolicyWithFrames = `${pagePolicy}; frame-src 'self'`
 const dataPolicy = "default-src 'none'; frame-ancestors 'none'"
 const viewerPolicy =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -37,8 +37,11 @@ export async function homePage(c: AppContext): Promise<Response> {
               <p>
                 You are signed in as <strong>{me.email}</strong>.
               </p>
-              <p>
-                <a class="button primary" href="/mailboxes">
+              <p class="actions">
+                <a class="button primary" href="/inbox">
+                  Go to your inbox
+                </a>
+                <a class="button" href="/mailboxes">
                   Go to your mailboxes
                 </a>
               </p>

@@ -1,5 +1,4 @@
-// The frame of every page: document, header with its sections, main, footer. One style sheet, no script at all. Later
-// sections (inbox, settings, users) are a line in `sections` each.
+// The frame of every page: document, header with its sections, main, footer. One style sheet, no script at all.
 
 import { html } from 'hono/html'
 import type { Child } from 'hono/jsx'
@@ -9,7 +8,7 @@ import type { AppContext } from '../context.ts'
 import type { Refused } from './form-fields.tsx'
 import { BrandMark } from './marks.tsx'
 
-export type Section = 'mailboxes' | 'settings' | 'admin' | 'docs'
+export type Section = 'inbox' | 'mailboxes' | 'settings' | 'admin' | 'docs'
 
 /** Who the header speaks to: a person, somebody with a cookie that was not looked up, or nobody. */
 export type Visitor = Me | 'somebody' | null
@@ -26,6 +25,7 @@ export interface Frame {
 }
 
 const sections = [
+  { id: 'inbox', path: '/inbox', label: 'Inbox', isFor: (visitor: Visitor) => visitor !== null },
   { id: 'mailboxes', path: '/mailboxes', label: 'Mailboxes', isFor: (visitor: Visitor) => visitor !== null },
   { id: 'settings', path: '/settings', label: 'Settings', isFor: (visitor: Visitor) => visitor !== null },
   { id: 'admin', path: '/admin/users', label: 'Admin', isFor: isAdmin },

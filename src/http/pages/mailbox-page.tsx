@@ -1,8 +1,11 @@
-// `/mailboxes/{id}`: one mailbox with the history of its renewals; and the page that asks before disconnecting it.
+// `/mailboxes/{id}`: one mailbox with its mail and the history of its renewals; and the page that asks before
+// disconnecting it.
 
+import type { CookieClaim } from '../../auth/claims.ts'
 import type { Me } from '../../auth/sessions.sql.ts'
 import { whoAmI } from '../../auth/sessions.ts'
 import { AppError } from '../../errors.ts'
+import { readSync } from '../../mail/sync-record.ts'
 import { readMailAccount } from '../../mail-accounts/list.ts'
 import type { AppContext } from '../context.ts'
 import { uuid } from '../routes/shapes.ts'
@@ -15,6 +18,7 @@ import {
   MailboxFacts,
   providerName,
 } from './mailbox-card.tsx'
+import { MailCard, SyncNotices, syncAsAsked } from './mailbox-mail.tsx'
 import { outcomeWords } from './mailbox-words.ts'
 import { Badge, Moment } from './parts.tsx'
 import { offeredProviders } from './provider-links.tsx'
@@ -22,23 +26,47 @@ import { requireClaim } from './signed-in.ts'
 
 type Mailbox = Awaited<ReturnType<typeof readMailAccount>>
 
-async function readMailbox(c: AppContext): Promise<{ me: Me; account: Mailbox }> {
+async function readMailbox(
+  c: AppContext,
+): Promise<{ claim: CookieClaim; me: Me; account: Mailbox; which: { accountId: string; forUserId: null } }> {
   const { deps } = c.env
   const claim = await requireClaim(c)
-  const accountId = uuid.safeParse(c.req.param('id'))
-  if (!accountId.success) throw new AppError('not_found')
-  const which = { accountId: accountId.data, forUserId: null }
+  const which = { accountId: mailboxId(c), forUserId: null }
   const [me, account] = await Promise.all([whoAmI(deps.db, claim), readMailAccount(deps, claim, which)])
-  return { me, account }
+  return { claim, me, account, which }
 }
 
-export async function mailboxPage(c: AppContext): Promise<Response> {
-  const { me, account } = await readMailbox(c)
-  const providers = offeredProviders(c.env.deps)
-  const now = c.env.deps.clock()
+function mailboxId(c: AppContext): string {
+  const accountId = uuid.safeParse(c.req.param('id'))
+  if (!accountId.success) throw new AppError('not_found')
+  return accountId.data
+}
+
+export function mailboxPage(c: AppContext): Promise<Response> {
+  return showMailbox(c, null)
+}
+
+/** POST /mailboxes/{id}: its mail synced, or all of it fetched. */
+export async function syncMailbox(c: AppContext): Promise<Response> {
+  const accountId = mailboxId(c)
+  const outcome = await syncAsAsked(c, await requireClaim(c), accountId)
+  if (outcome instanceof AppError) {
+    if (outcome.code === 'not_found') throw outcome
+    return showMailbox(c, outcome)
+  }
+  return c.redirect(`/mailboxes/${accountId}?synced=${outcome.synced}`, 303)
+}
+
+async function showMailbox(c: AppContext, refused: AppError | null): Promise<Response> {
+  const { deps } = c.env
+  const { claim, me, account, which } = await readMailbox(c)
+  const sync = await readSync(deps, claim, which)
+  const providers = offeredProviders(deps)
+  const now = deps.clock()
+  if (refused !== null && refused.retryAfterSeconds !== null) c.header('Retry-After', String(refused.retryAfterSeconds))
   return showPage(
     c,
-    { title: account.email, visitor: me, section: 'mailboxes' },
+    { title: account.email, visitor: me, section: 'mailboxes', status: refused?.status ?? 200 },
     <>
       <p class="back">
         <a href="/mailboxes">Mailboxes</a>
@@ -50,11 +78,13 @@ export async function mailboxPage(c: AppContext): Promise<Response> {
         </div>
         <MailboxBadge account={account} />
       </div>
+      <SyncNotices providers={providers} refused={refused} synced={c.req.query('synced')} />
       <section class={`card mailbox ${account.status}`} aria-label="State">
         <MailboxAdvice account={account} />
         <MailboxFacts account={account} providers={providers} now={now} />
         <MailboxActions account={account} providers={providers} />
       </section>
+      <MailCard account={account} sync={sync} now={now} />
       <section class="card" aria-labelledby="history-title">
         <h2 id="history-title">Renewal history</h2>
         <History history={account.history} now={now} />

@@ -10,6 +10,7 @@ import { presentList, readCursor, uuid } from '../routes/shapes.ts'
 import { sendMessages } from '../send-messages.ts'
 import { readForm } from './form-body.ts'
 import { showPage } from './layout.tsx'
+import { inboxLink } from './mail-words.ts'
 import {
   MailboxActions,
   MailboxAdvice,
@@ -18,7 +19,7 @@ import {
   MailboxFacts,
   providerName,
 } from './mailbox-card.tsx'
-import { Notice, Older } from './parts.tsx'
+import { Notice, Older, relativeWords } from './parts.tsx'
 import { connectPath, type OfferedProvider, offeredProviders } from './provider-links.tsx'
 import { ErrorNotice } from './refusal-words.tsx'
 import { requireClaim } from './signed-in.ts'
@@ -105,6 +106,14 @@ const MailboxCard = (props: { account: MailAccount; providers: readonly OfferedP
       </header>
       <MailboxAdvice account={account} />
       <MailboxFacts {...props} />
+      <p class="soft">
+        {account.lastSyncedAt === null
+          ? 'Its mail was not synced yet. '
+          : `Its mail was synced ${relativeWords(account.lastSyncedAt, now)}. `}
+        <a href={inboxLink({ user_email: account.email })}>
+          Open its inbox<span class="sr-only"> ({account.email})</span>
+        </a>
+      </p>
       <details>
         <summary>
           Details<span class="sr-only"> of {account.email}</span>

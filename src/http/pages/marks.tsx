@@ -73,3 +73,29 @@ export const CrossMark = () => (
     <path fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" d="m4.5 4.5 7 7m0-7-7 7" />
   </svg>
 )
+
+export const ClipMark = () => (
+  <svg class="clip" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false">
+    <path
+      fill="none"
+      stroke="currentColor"
+      stroke-width="1.5"
+      stroke-linecap="round"
+      stroke-linejoin="round"
+      d="m13 7.5-5.2 5.2a3.2 3.2 0 0 1-4.5-4.5L8.6 3a2.1 2.1 0 0 1 3 3l-5.2 5.1a1 1 0 0 1-1.4-1.4L9.6 5"
+    />
+  </svg>
+)
+
+export const PenMark = () => (
+  <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false">
+    <path
+      fill="none"
+      stroke="currentColor"
+      stroke-width="1.6"
+      stroke-linecap="round"
+      stroke-linejoin="round"
+      d="m3 13 .7-3 7.1-7.1a1.6 1.6 0 0 1 2.3 2.3L6 12.3z"
+    />
+  </svg>
+)

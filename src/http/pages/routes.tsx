@@ -8,7 +8,8 @@ import { mountAdminPages } from './admin-routes.tsx'
 import { deleteAccountByForm, deleteAccountPage } from './delete-account-page.tsx'
 import { letterPage, lettersPage } from './dev-letters-page.tsx'
 import { homePage } from './home-page.tsx'
-import { disconnectPage, mailboxPage } from './mailbox-page.tsx'
+import { mountMailPages } from './mail-routes.ts'
+import { disconnectPage, mailboxPage, syncMailbox } from './mailbox-page.tsx'
 import { changeMailbox, mailboxesPage } from './mailboxes-page.tsx'
 import { changeProfile, profilePage } from './profile-page.tsx'
 import { forgotPasswordByForm, forgotPasswordPage, resetPasswordByForm, resetPasswordPage } from './recovery-pages.tsx'
@@ -29,6 +30,7 @@ const pagePaths = [
   '/forgot-password',
   '/reset-password',
   '/step-up',
+  '/inbox/*',
   '/mailboxes/*',
   '/settings/*',
   '/admin/*',
@@ -80,9 +82,11 @@ export function pages(): Hono<AppEnv> {
   app.get('/mailboxes', mailboxesPage)
   app.post('/mailboxes', changeMailbox)
   app.get('/mailboxes/:id', mailboxPage)
+  app.post('/mailboxes/:id', syncMailbox)
   app.get('/mailboxes/:id/disconnect', disconnectPage)
   app.get('/dev/letters', lettersPage)
   app.get('/dev/letters/:id', letterPage)
+  mountMailPages(app)
   mountAdminPages(app)
   return app
 }

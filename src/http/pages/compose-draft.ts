@@ -1,0 +1,160 @@
+// A message as somebody types it into the form: read from the form, made from the message it answers, and turned into what
+// the verb takes. It judges no field: the verb does (mail/send-request.ts).
+
+import { AppError } from '../../errors.ts'
+import type { Email } from '../../mail/read.ts'
+import { recipientOf } from '../../mail/send-addresses.ts'
+import { replyRecipients, replySubject } from '../../mail/send-reply.ts'
+import type { EmailRequest } from '../../mail/send-request.ts'
+import type { AppContext } from '../context.ts'
+import { uuid } from '../routes/shapes.ts'
+import { readBytes } from '../validate.ts'
+import { fullTime, personInFull } from './mail-words.ts'
+
+/** What a form holds; it is shown again as it was typed where something is refused. */
+export interface Typed {
+  readonly from: string
+  readonly to: string
+  readonly cc: string
+  readonly bcc: string
+  readonly subject: string
+  readonly text: string
+  /** Id of the message it answers, or empty. */
+  readonly replyTo: string
+  /** Made with the form: sent twice, it is one message. */
+  readonly key: string
+}
+
+export const filesLimitBytes = 7_000_000
+/** With a little more than that, what was typed can be given back. */
+const formLimitBytes = 16_000_000
+const quotedCharacters = 100_000
+
+export function emptyDraft(from: string): Typed {
+  return { from, to: '', cc: '', bcc: '', subject: '', text: '', replyTo: '', key: newKey() }
+}
+
+export function newKey(): string {
+  return crypto.randomUUID()
+}
+
+/** An answer to `email` from the mailbox that has it. */
+export function replyDraft(email: Email, ownAddress: string, toWhom: 'sender' | 'all'): Typed {
+  const recipients = replyRecipients({ ...email, references: '' }, ownAddress)
+  const named = new Set([ownAddress, ...recipients.map(({ address }) => address)].map((text) => text.toLowerCase()))
+  const isOther = ({ address }: { address: string }): boolean => !named.has(address.toLowerCase())
+  const others = (people: Email['to']): Email['to'] => (toWhom === 'all' ? people.filter(isOther) : [])
+  return {
+    ...emptyDraft(ownAddress),
+    to: typedAddresses([...recipients, ...others(email.to)]),
+    cc: typedAddresses(others(email.cc)),
+    subject: replySubject(email.subject),
+    text: quoted(email),
+    replyTo: email.id,
+  }
+}
+
+/** Fit to be read again by the verb; people whose address is none are left out. */
+function typedAddresses(people: readonly { name: string; address: string }[]): string {
+  return people
+    .flatMap(({ name, address }) => recipientOf(name, address) ?? [])
+    .map(({ name, address }) => {
+      if (name === '') return address
+      const isPlain = !/[",;:@()[\]\\<>]/.test(name)
+      return `${isPlain ? name : `"${name.replaceAll(/["\\]/g, '\\$&')}"`} <${address}>`
+    })
+    .join(', ')
+}
+
+function quoted(email: Email): string {
+  const text = (email.text ?? '').slice(0, quotedCharacters).toWellFormed().trimEnd()
+  const sender = email.from === null ? 'somebody' : personInFull(email.from)
+  const lines = text.split(/\r?\n/).map((line) => (line.startsWith('>') ? `>${line}` : `> ${line}`.trimEnd()))
+  return `\n\nOn ${fullTime(email.sentAt)}, ${sender} wrote:\n${lines.join('\n')}\n`
+}
+
+/**
+ * The form, with its files. Throws 415, 413, 400.
+ * @returns files null where they are more than a message takes: the rest was read
+ */
+export async function readDraft(c: AppContext): Promise<{ typed: Typed; files: EmailRequest['attachments'] | null }> {
+  const type = c.req.header('Content-Type') ?? ''
+  if (!/^multipart\/form-data\s*(;|$)/i.test(type)) throw new AppError('unsupported_media_type')
+  const bytes = await readBytes(c.req.raw, formLimitBytes)
+  const form = await new Response(bytes, { headers: { 'Content-Type': type } }).formData().catch((thrown: unknown) => {
+    throw new AppError('malformed_request', { cause: thrown })
+  })
+  if (form.get('action') !== 'send') throw new AppError('invalid_input')
+  const field = (name: string): string => {
+    const value = form.get(name)
+    if (typeof value === 'string' && value.includes('\0')) throw new AppError('malformed_request')
+    return typeof value === 'string' ? value : ''
+  }
+  const key = uuid.safeParse(field('key'))
+  const typed: Typed = {
+    from: field('from'),
+    to: field('to'),
+    cc: field('cc'),
+    bcc: field('bcc'),
+    subject: field('subject'),
+    text: field('text'),
+    replyTo: field('reply_to'),
+    key: key.success ? key.data : newKey(),
+  }
+  return { typed, files: await filesOf(form) }
+}
+
+async function filesOf(form: FormData): Promise<EmailRequest['attachments'] | null> {
+  const files = form.getAll('files').filter((entry): entry is File => typeof entry !== 'string')
+  // A field left empty is a file without a name and without bytes.
+  const chosen = files.filter(({ name, size }) => name !== '' || size > 0)
+  if (chosen.reduce((sum, { size }) => sum + size, 0) > filesLimitBytes) return null
+  const attachments: EmailRequest['attachments'][number][] = []
+  for (const file of chosen) {
+    const contentType = file.type === '' ? 'application/octet-stream' : file.type
+    attachments.push({ filename: file.name, contentType, contentBase64: base64(await file.arrayBuffer()) })
+  }
+  return attachments
+}
+
+function base64(bytes: ArrayBuffer): string {
+  const pieces: string[] = []
+  // A multiple of three, so that pieces join without padding between them.
+  const step = 24_576
+  for (let at = 0; at < bytes.byteLength; at += step)
+    pieces.push(btoa(String.fromCharCode(...new Uint8Array(bytes, at, Math.min(step, bytes.byteLength - at)))))
+  return pieces.join('')
+}
+
+export function requestOf(typed: Typed, attachments: EmailRequest['attachments']): EmailRequest {
+  const isReply = uuid.safeParse(typed.replyTo).success
+  return {
+    from: typed.from,
+    to: splitAddresses(typed.to),
+    cc: splitAddresses(typed.cc),
+    bcc: splitAddresses(typed.bcc),
+    subject: isReply && typed.subject.trim() === '' ? null : typed.subject,
+    text: typed.text,
+    html: null,
+    attachments,
+    replyToEmailId: isReply ? typed.replyTo : null,
+  }
+}
+
+/** At commas, semicolons and line ends, outside quotes and angle brackets. */
+export function splitAddresses(text: string): string[] {
+  const parts: string[] = []
+  let [part, isQuoted, isFramed] = ['', false, false]
+  let former = ''
+  for (const character of text) {
+    if (character === '"' && former !== '\\' && !isFramed) isQuoted = !isQuoted
+    if (!isQuoted && character === '<') isFramed = true
+    if (!isQuoted && character === '>') isFramed = false
+    if (!isQuoted && !isFramed && /[,;\n\r]/.test(character)) {
+      parts.push(part)
+      part = ''
+    } else part += character
+    former = character
+  }
+  return [...parts, part].map((typed) => typed.trim()).filter((typed) => typed !== '')
+}

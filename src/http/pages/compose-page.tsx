@@ -1,0 +1,152 @@
+// `/inbox/compose`: a new message or an answer, and the form that sends it. It is taken in by the verb of the JSON route
+// and sent behind the page that follows.
+
+import type { CookieClaim } from '../../auth/claims.ts'
+import type { Me } from '../../auth/sessions.sql.ts'
+import { whoAmI } from '../../auth/sessions.ts'
+import { AppError } from '../../errors.ts'
+import { acceptEmail } from '../../mail/outbox.ts'
+import { readEmail } from '../../mail/read.ts'
+import { sendScope } from '../../mail/send-scopes.ts'
+import { listMailAccounts, type MailAccount } from '../../mail-accounts/list.ts'
+import { type AppContext, originOf } from '../context.ts'
+import { uuid } from '../routes/shapes.ts'
+import { sendMessages } from '../send-messages.ts'
+import { emptyDraft, newKey, readDraft, replyDraft, requestOf, splitAddresses, type Typed } from './compose-draft.ts'
+import { ComposeForm, NobodyMaySend } from './compose-form.tsx'
+import type { Refused } from './form-fields.tsx'
+import { MailNav, mailboxesShown } from './inbox-parts.tsx'
+import { showPage } from './layout.tsx'
+import { inboxPath } from './mail-words.ts'
+import { offeredProviders } from './provider-links.tsx'
+import { requireClaim } from './signed-in.ts'
+
+interface Writer {
+  readonly me: Me
+  readonly accounts: readonly MailAccount[]
+}
+
+async function readWriter(c: AppContext, claim: CookieClaim): Promise<Writer> {
+  const { deps } = c.env
+  const mailboxPage = { forUserId: null, before: null, limit: mailboxesShown }
+  const [me, accounts] = await Promise.all([whoAmI(deps.db, claim), listMailAccounts(deps, claim, mailboxPage)])
+  return { me, accounts }
+}
+
+export function maySend({ status, grantedScopes }: MailAccount): boolean {
+  return (status === 'active' || status === 'degraded') && grantedScopes.includes(sendScope)
+}
+
+export async function composePage(c: AppContext): Promise<Response> {
+  const claim = await requireClaim(c)
+  const replyTo = uuid.safeParse(c.req.query('reply_to'))
+  if (c.req.query('reply_to') !== undefined && !replyTo.success) throw new AppError('not_found')
+  const [writer, original] = await Promise.all([
+    readWriter(c, claim),
+    replyTo.success ? readEmail(c.env.deps, claim, { emailId: replyTo.data, forUserId: null, pictures: 'none' }) : null,
+  ])
+  const { accounts } = writer
+  const mailbox = accounts.find(({ id }) => id === original?.accountId)
+  const wished = accounts.find(({ email }) => email === c.req.query('from')) ?? accounts.find(maySend)
+  const draft =
+    original !== null && mailbox !== undefined
+      ? replyDraft(original, mailbox.email, c.req.query('all') === '1' ? 'all' : 'sender')
+      : { ...emptyDraft(wished?.email ?? ''), to: c.req.query('to') ?? '' }
+  return showCompose(c, writer, draft, null)
+}
+
+/** POST /inbox/compose, `action=send`. */
+export async function sendByForm(c: AppContext): Promise<Response> {
+  const claim = await requireClaim(c)
+  const { typed, files } = await readDraft(c)
+  if (files === null) return refuse(c, claim, typed, tooLarge)
+  const options = { forUserId: null, idempotencyKey: typed.key }
+  try {
+    const accepted = await acceptEmail(c.env.deps, claim, requestOf(typed, files), options, originOf(c))
+    await sendMessages(c, accepted.messages)
+    return c.redirect(`${inboxPath}/outbox/${accepted.id}`, 303)
+  } catch (thrown) {
+    return refuse(c, claim, typed, refusedOf(thrown, typed), files.length)
+  }
+}
+
+async function refuse(c: AppContext, claim: CookieClaim, typed: Typed, refused: Refused, files = 1): Promise<Response> {
+  // The earlier message under this key is on its way: what is typed now may follow it, by a key of its own.
+  const draft = refused.code === 'idempotency_key_reused' ? { ...typed, key: newKey() } : typed
+  return showCompose(c, await readWriter(c, claim), draft, { ...refused, filesLost: files > 0 })
+}
+
+const tooLarge: Refused = {
+  status: 413,
+  code: 'body_too_large',
+  problems: { files: 'All files together may have 7 MB.' },
+  retryAfterSeconds: null,
+}
+
+const fieldWords: Readonly<Record<string, string>> = {
+  from: 'Choose one of your connected mailboxes.',
+  to: 'Say whom it goes to: at least one address, and at most 100 in all.',
+  subject: 'A subject is one line of at most 998 characters.',
+  text: 'A message has at most a million characters.',
+  attachments: 'A message takes at most 100 files.',
+}
+
+/** Refusals that say what to do about the mailbox, beside it. */
+const mailboxWords: Readonly<Partial<Record<string, string>>> = {
+  insufficient_scope: 'Permission to send was not given to this mailbox. Reconnect it and leave that box ticked.',
+  needs_reauthorization: 'This mailbox needs re-authorization. Reconnect it, then send again.',
+}
+
+/** What the form says; everything else is thrown on. */
+function refusedOf(thrown: unknown, typed: Typed): Refused {
+  if (!(thrown instanceof AppError)) throw thrown
+  const { code, status, retryAfterSeconds } = thrown
+  const beside = mailboxWords[code]
+  if (beside !== undefined) return { status, code, problems: { from: beside }, retryAfterSeconds }
+  if (code === 'not_found')
+    return { status, code, problems: { message: 'The message you answer is gone. Write anew.' }, retryAfterSeconds }
+  if (status === 401 || status === 403 || status >= 500) throw thrown
+  const problems: Record<string, string> = {}
+  for (const { path, message } of thrown.errors) {
+    const [field = '', at] = path.split('.')
+    const name = field === 'attachments' ? 'files' : field
+    problems[name] ??=
+      at === undefined ? (fieldWords[field] ?? `This ${message}.`) : itemWords(field, Number(at), typed)
+  }
+  return { status, code, problems, retryAfterSeconds }
+}
+
+function itemWords(field: string, at: number, typed: Typed): string {
+  if (field === 'attachments') return 'One of the files has a name or a kind that mail cannot carry. Rename it.'
+  const lists: Readonly<Record<string, string>> = { to: typed.to, cc: typed.cc, bcc: typed.bcc }
+  const item = splitAddresses(lists[field] ?? '')[at] ?? ''
+  const shown = item.length > 80 ? `${item.slice(0, 80).toWellFormed()}…` : item
+  return `“${shown}” is no address we can write to. Separate addresses with commas.`
+}
+
+function showCompose(
+  c: AppContext,
+  { me, accounts }: Writer,
+  draft: Typed,
+  refused: (Refused & { filesLost: boolean }) | null,
+): Response | Promise<Response> {
+  const title = draft.replyTo === '' ? 'New message' : 'Reply'
+  const senders = accounts.filter(maySend)
+  return showPage(
+    c,
+    { title, visitor: me, section: 'inbox', refused },
+    <div class="mail">
+      <MailNav view={null} accounts={[]} />
+      <div class="mail-main">
+        <div class="mail-head">
+          <h1>{title}</h1>
+        </div>
+        {senders.length === 0 && refused === null ? (
+          <NobodyMaySend accounts={accounts} providers={offeredProviders(c.env.deps)} />
+        ) : (
+          <ComposeForm draft={draft} senders={senders} refused={refused} />
+        )}
+      </div>
+    </div>,
+  )
+}
