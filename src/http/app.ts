@@ -14,12 +14,14 @@ import { securityHeaders } from './middleware/security-headers.ts'
 import { pages } from './pages/routes.tsx'
 import { problemDocument, respondError, respondRefusal } from './respond-error.ts'
 import { declareApiKeys } from './routes/api-keys.ts'
+import { declareAttachments } from './routes/attachments.ts'
 import { declareAuditLogs } from './routes/audit-logs.ts'
 import { declareAvatars, declareOwnAvatar } from './routes/avatars.ts'
 import { declareCache } from './routes/cache.ts'
 import { declareDatabase } from './routes/database.ts'
 import { declareDatabaseHealth } from './routes/database-health.ts'
 import { declareDocuments, mountViewers } from './routes/documents.ts'
+import { declareEmails } from './routes/emails.ts'
 import { alive, declareHealth, notReady } from './routes/health.ts'
 import { declareIdentities } from './routes/identities.ts'
 import { declareAddresses, declareMailAccounts } from './routes/mail-accounts.ts'
@@ -28,8 +30,11 @@ import { declarePasswords } from './routes/passwords.ts'
 import { declareProfile } from './routes/profile.ts'
 import { declareRecovery } from './routes/recovery.ts'
 import { declareRegistration } from './routes/registration.ts'
+import { declareSend } from './routes/send.ts'
 import { declareSessions } from './routes/sessions.ts'
 import { declareStatus } from './routes/status.ts'
+import { declareMailboxSync, declareSync } from './routes/sync.ts'
+import { declareThreads } from './routes/threads.ts'
 import { declareUsers } from './routes/users.ts'
 
 /** A trailing slash is the same path. */
@@ -60,7 +65,14 @@ export function createApp(): Hono<AppEnv> {
   declareOauth(auth, oauth)
   declareIdentities(auth)
   declareAddresses(emails)
+  declareSync(emails)
+  declareSend(emails)
+  declareThreads(emails)
+  declareAttachments(emails)
+  // Last of those that read: it takes whatever stands in its place for an id.
+  declareEmails(emails)
   declareMailAccounts(accounts)
+  declareMailboxSync(accounts)
   declareProfile(auth)
   declareOwnAvatar(auth)
   declareUsers(users)
