@@ -518,11 +518,14 @@ describe('an attachment', () => {
     }
   })
 
-  it('whose data is no text gives nothing', () => {
-    const reader = new DataFieldReader()
-    expect(reader.push(utf8('{"data":7,"size":"AAAA","data2":"AAAA"}'))).toHaveLength(0)
-    expect([reader.isComplete, reader.hasData]).toEqual([true, false])
-  })
+  it.each(['{"data":7,"size":"AAAA","data2":"AAAA"}', '{"data":{"a":"AAAA"},"size":["AAAA"]}'])(
+    'whose data is no text gives nothing: %s',
+    (text) => {
+      const reader = new DataFieldReader()
+      expect(reader.push(utf8(text))).toHaveLength(0)
+      expect([reader.isComplete, reader.hasData]).toEqual([true, false])
+    },
+  )
 
   it.each<[string, string, 'end' | 'break']>([
     ['ends early', '{"size":3,"data":"AAAA', 'end'],
