@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { call, google, json, type MailAccountJson, newKey, newPerson, onlyMailbox, refusal } from '../support/app.ts'
 import { proxy, query, truncateAll } from '../support/database.ts'
-import { type StoredMail, storeMails } from '../support/mail.ts'
+import { type StoredMail, storeMails } from '../support/stored-mail.ts'
 
 interface EmailJson {
   id: string
