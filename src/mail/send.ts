@@ -23,8 +23,8 @@ export interface SendDeps extends TokenDeps {
   readonly sync: QuotaSettings
 }
 
-/** Messages a look is reckoned to read: mostly one, and none needs more than a few. */
-const messagesOfLook = 5
+/** Messages a look reads at most (providers/gmail `findSent`). */
+const messagesOfLook = 30
 /** A little before the first sending: clocks differ. */
 const lookBackMs = 10 * 60_000
 const nobody = { ipAddress: null, userAgent: null } as const
