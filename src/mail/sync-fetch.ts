@@ -1,6 +1,7 @@
 // Messages by the batch, from the provider into the page that is stored next: one message is held whole at a time, and a
 // page is stored when it has 50 of them or 4 MB.
 
+import type { ProviderFailure } from '../providers/failure.ts'
 import type { FetchedMessage, MailMessage } from '../providers/mail.ts'
 import { noticeLabels } from './labels.ts'
 import { addMessage, sortedLabels } from './store-page.ts'
@@ -62,29 +63,29 @@ async function askAgain(run: SyncRun, later: readonly Later[], depth: Depth): Pr
   return askBatch(run, ids, depth)
 }
 
-/** One request. Returns what was not answered for. */
+/** One request. Returns what was not answered for, one by one; where the request itself failed, that ends the sync. */
 async function askBatch(run: SyncRun, batch: readonly string[], depth: Depth): Promise<readonly Later[]> {
-  const unanswered = new Set(batch)
-  const later: Later[] = []
+  const waiting = new Map<string, Later>(batch.map((id) => [id, unansweredLater(id)]))
   for (;;) {
     const { accessToken } = await tokenOf(run)
-    run.units -= unanswered.size * run.adapter.costs.message
-    let failure: Parameters<typeof overcome>[1] | null = null
-    for await (const answer of run.adapter.fetch({ accessToken, ids: [...unanswered], depth })) {
+    run.units -= waiting.size * run.adapter.costs.message
+    let failure: ProviderFailure | null = null
+    for await (const answer of run.adapter.fetch({ accessToken, ids: [...waiting.keys()], depth })) {
       if (!answer.ok) {
         failure = answer
         break
       }
       const it = answer.value
-      unanswered.delete(it.kind === 'message' ? it.message.id : it.id)
-      if (it.kind === 'later') later.push(it)
-      else await take(run, it)
+      if (it.kind === 'later') waiting.set(it.id, it)
+      else {
+        waiting.delete(it.kind === 'message' ? it.message.id : it.id)
+        await take(run, it)
+      }
     }
-    if (failure === null || unanswered.size === 0) break
+    if (failure === null || waiting.size === 0) return [...waiting.values()]
     // Returns where the token was renewed: the rest is asked for again.
     await overcome(run, failure)
   }
-  return [...later, ...[...unanswered].map(unansweredLater)]
 }
 
 function unansweredLater(id: string): Later {

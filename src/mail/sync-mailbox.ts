@@ -7,7 +7,7 @@ import type { SyncMessage } from '../messages.ts'
 import { readLabelsIfDue } from './labels.ts'
 import { limitsOf } from './quota.ts'
 import { leaseForWork } from './sync-lease.sql.ts'
-import { firstCount, readScope, startUnits } from './sync-policy.ts'
+import { batchSize, firstCount, readScope, startUnits } from './sync-policy.ts'
 import { beginRun, isOpenState, type SyncDeps, type SyncRun } from './sync-run.ts'
 import { fetchLater, followHistory, isRelisting, syncFirst } from './sync-steps.ts'
 import { workUnderLease } from './sync-work.ts'
@@ -61,7 +61,7 @@ async function leaseRun(deps: SyncDeps, accountId: string): Promise<SyncRun | nu
     accountId,
     leaseId,
     scope: readScope,
-    unitsWanted: startUnits(5),
+    unitsWanted: startUnits(batchSize),
     unitsLeast: startUnits(1),
     ...limitsOf(deps.sync, 'back_fill'),
   })
