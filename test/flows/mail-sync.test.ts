@@ -1,0 +1,663 @@
+// Sync as its callers meet it: on demand, by the queue, in step with the local Google, through faults of it and of ours.
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { createDb } from '../../src/db/client.ts'
+import { addMessage, emptyPage, storePage } from '../../src/mail/store-page.ts'
+import type { MailMessage } from '../../src/providers/mail.ts'
+import { call, count, eventually, gmail, google, json, newKey, newPerson, refusal, workerEnv } from '../support/app.ts'
+import { proxy, query, testAddresses, truncateAll } from '../support/database.ts'
+import {
+  type Box,
+  drain,
+  googleMail,
+  newBox,
+  type Synced,
+  type SyncRecordJson,
+  storedMail,
+  sync,
+} from '../support/sync.ts'
+import { adminKey, auditOf, consume, heldQueue, seedMailboxes, tick } from '../support/vault.ts'
+
+beforeAll(async () => {
+  await truncateAll()
+  await google.reset()
+})
+
+// Each test has mailboxes of its own; of earlier ones none is due.
+beforeEach(async () => {
+  await google.clearFaults()
+  await google.settings({ listRepeatsIds: false })
+  await google.resetCalls()
+  await query(`UPDATE user_mail_accounts SET sync_due_at_utc = NULL`)
+})
+
+const nothing = { fetched: 0, inserted: 0, updated: 0, deleted: 0 }
+const messagePath = (id: string | undefined): string => `/gmail/v1/users/me/messages/${id}`
+const batchPath = '/batch/gmail/v1'
+
+async function gmailCalls(): Promise<number> {
+  const { counts } = await google.calls()
+  return Object.entries(counts).reduce((sum, [name, n]) => (/gmail/.test(name) ? sum + n : sum), 0)
+}
+
+const record = (box: Box): Promise<SyncRecordJson> =>
+  json<SyncRecordJson>(call(`/api/v1/mail-accounts/${box.id}/sync`, { bearer: box.bearer }))
+
+const backFill = (box: Box, env?: ReturnType<typeof workerEnv>): Promise<Response> =>
+  call(`/api/v1/mail-accounts/${box.id}/sync`, {
+    bearer: box.bearer,
+    json: { full: true },
+    ...(env === undefined ? {} : { env }),
+  })
+
+/** Its message is not sent: the test delivers it. */
+const held = (more: Record<string, unknown> = {}) => workerEnv({ SYNC_QUEUE: heldQueue(), ...more })
+
+async function walkWhole(box: Box): Promise<void> {
+  await json(backFill(box, held()), 202)
+  await drain(box.id)
+}
+
+const plain: MailMessage = {
+  id: '',
+  threadId: 't1',
+  historyId: '1',
+  labelIds: ['INBOX'],
+  receivedAt: new Date(),
+  sizeBytes: 10,
+  messageId: null,
+  inReplyTo: null,
+  references: [],
+  subject: '',
+  from: null,
+  to: [],
+  cc: [],
+  bcc: [],
+  replyTo: [],
+  snippet: '',
+  text: 'words',
+  html: null,
+  attachments: [],
+}
+
+const letters = async (email: string, n: number, more: Record<string, unknown> = {}): Promise<string[]> => {
+  const mails = Array.from({ length: n }, (_, at) => ({
+    subject: `Letter ${at}`,
+    text: `Words of letter ${at}`,
+    ...more,
+  }))
+  return (await google.addMail(email, mails)).map(({ id }) => id)
+}
+
+describe('on demand', () => {
+  it('brings the newest first, then what happened since, in four trips', async () => {
+    const box = await newBox()
+    await google.generateMail(box.email, 30)
+    expect(await json<Synced>(sync(box))).toEqual({ ...nothing, fetched: 10, inserted: 10, has_more: true })
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email, 10))
+    await proxy.resetCounts()
+    expect(await json<Synced>(sync(box))).toEqual({ ...nothing, has_more: true })
+    expect((await proxy.counts()).statements).toBe(4)
+
+    const [first, second] = await letters(box.email, 3)
+    const { messages } = await google.mailState(box.email)
+    await google.deleteMail(box.email, [messages[5]?.id ?? ''])
+    await google.modifyMail(box.email, [messages[6]?.id ?? ''], { addLabelIds: ['STARRED'] })
+    await google.modifyMail(box.email, [first ?? ''], { removeLabelIds: ['UNREAD'] })
+    await google.deleteMail(box.email, [second ?? ''])
+    await proxy.resetCounts()
+    const third = await json<Synced>(sync(box))
+    expect(third).toMatchObject({ fetched: 2, inserted: 2, updated: 1, deleted: 1 })
+    expect((await proxy.counts()).statements).toBe(4)
+    const stored = await storedMail(box.id)
+    expect(Object.keys(stored)).toHaveLength(11)
+    expect(await googleMail(box.email)).toMatchObject(stored)
+  })
+
+  it('ML-08 refuses a count that is none', async () => {
+    const box = await newBox()
+    for (const bad of [-1, 0, 501, 1e9, 1.5, '10', null, [], true])
+      expect(await refusal(sync(box, { count: bad }))).toEqual([422, 'invalid_input'])
+    expect(await refusal(sync(box, { more: 1 }))).toEqual([422, 'invalid_input'])
+    expect(
+      await refusal(call(`/api/v1/mail-accounts/${box.id}/sync`, { bearer: box.bearer, json: { full: false } })),
+    ).toEqual([422, 'invalid_input'])
+  })
+
+  it('reaches the caller’s own mailboxes only, a key those it is for', async () => {
+    const box = await newBox()
+    const stranger = await newPerson('eve@gmail.com')
+    const other = { bearer: stranger.access_token, email: 'eve@gmail.com' }
+    await google.generateMail(box.email, 3)
+    for (const email of [box.email, 'nobody@gmail.com', 'no address'])
+      expect(await refusal(sync({ ...other, email }))).toEqual([404, 'not_found'])
+    expect(await refusal(backFill({ ...box, bearer: other.bearer }))).toEqual([404, 'not_found'])
+    expect(await refusal(call(`/api/v1/mail-accounts/${box.id}/sync`, { bearer: other.bearer }))).toEqual([
+      404,
+      'not_found',
+    ])
+
+    const { admin } = await adminKey()
+    const { key } = await newKey(admin, {
+      permissions: ['emails:sync'],
+      user_id: box.userId,
+      mail_account_ids: [box.id],
+    })
+    expect(await json<Synced>(sync({ ...box, bearer: key, email: box.email.toUpperCase() }))).toMatchObject({
+      inserted: 3,
+    })
+    expect(await refusal(sync({ ...other, bearer: key }))).toEqual([404, 'not_found'])
+    const { key: reader } = await newKey(admin, { permissions: ['emails:read'], user_id: box.userId })
+    expect(await refusal(sync({ ...box, bearer: reader }))).toEqual([403, 'forbidden'])
+    const { key: anybody } = await newKey(admin, { permissions: ['emails:sync'] })
+    expect(await refusal(sync({ ...box, bearer: anybody }))).toEqual([422, 'invalid_input'])
+
+    await call(`/api/v1/mail-accounts/${box.id}`, { bearer: box.bearer, method: 'DELETE' })
+    expect(await refusal(sync(box))).toEqual([404, 'not_found'])
+  })
+
+  it('asks nobody without the permission, or where the grant is dead', async () => {
+    const box = await newBox([gmail.send])
+    const dead = await newBox()
+    await query(`UPDATE user_mail_accounts SET status_cd = 'needs_reauthorization' WHERE user_mail_account_id = $1`, [
+      dead.id,
+    ])
+    await google.resetCalls()
+    for (const n of [10, 100]) {
+      expect(await refusal(sync(box, { count: n }))).toEqual([403, 'insufficient_scope'])
+      expect(await refusal(sync(dead, { count: n }))).toEqual([409, 'needs_reauthorization'])
+    }
+    await drain(box.id)
+    await drain(dead.id)
+    expect(await gmailCalls()).toBe(0)
+  })
+
+  it('ML-03 of two at once one runs, with the database 20 ms away', async () => {
+    const box = await newBox()
+    await google.generateMail(box.email, 20)
+    await proxy.setDelay(20)
+    try {
+      const answers = await Promise.all([sync(box), sync(box), consume({ kind: 'sync', mail_account_id: box.id })])
+      const statuses = answers.map((it) => (typeof it === 'boolean' ? 'acked' : String(it.status)))
+      expect(statuses.filter((it) => it === '200').length).toBeLessThanOrEqual(1)
+      expect(statuses.filter((it) => it === '409').length).toBeGreaterThanOrEqual(1)
+    } finally {
+      await proxy.setDelay(0)
+    }
+    await json(sync(box, { count: 20 }))
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+  })
+
+  it('loses nothing that arrives while it lists', async () => {
+    const box = await newBox()
+    await letters(box.email, 5)
+    await google.fault({ path: '/gmail/v1/users/me/messages', delayMs: 700, process: true })
+    const [synced] = await Promise.all([
+      json<Synced>(sync(box)),
+      new Promise((resolve) => setTimeout(resolve, 350)).then(() => letters(box.email, 2)),
+    ])
+    expect(synced.inserted).toBeGreaterThanOrEqual(5)
+    await json(sync(box, { count: 1 }))
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+  })
+})
+
+describe('one message', () => {
+  it('ML-04 ML-07 gone, broken, slow or refused for now stands in nobody’s way', async () => {
+    const box = await newBox()
+    const ids = await letters(box.email, 12)
+    const [gone, broken, once, later] = ids
+    await google.fault({ path: messagePath(gone), status: 404, times: 1 })
+    await google.fault({ path: messagePath(broken), status: 200, body: 'no message', times: null })
+    await google.fault({ path: messagePath(once), status: 503, times: 1 })
+    await google.fault({ path: messagePath(later), status: 500, times: 2 })
+    expect(await json<Synced>(sync(box, { count: 50 }))).toMatchObject({ fetched: 9, inserted: 9 })
+    const skips = () =>
+      query<{ id: string; code: string }>(
+        `SELECT provider_message_id_txt AS id, error_cd AS code FROM mail_skips WHERE user_mail_account_id = $1 ORDER BY error_cd = 'later'`,
+        [box.id],
+      )
+    expect(await skips()).toEqual([
+      { id: broken, code: expect.stringMatching(/^[a-z0-9_]{1,64}$/) },
+      { id: later, code: 'later' },
+    ])
+    // The cursor has passed it; it comes when its time has.
+    await query(`UPDATE mail_skips SET modified_at_utc = now() - interval '1 day' WHERE user_mail_account_id = $1`, [
+      box.id,
+    ])
+    const calls = await gmailCalls()
+    expect(await json<Synced>(sync(box, { count: 50 }))).toMatchObject({ fetched: 2, inserted: 2 })
+    expect((await gmailCalls()) - calls).toBeLessThanOrEqual(6)
+    expect((await skips()).map(({ id }) => id)).toEqual([broken])
+    expect(await record(box)).toMatchObject({ skipped: 1 })
+    // A walk through all of it tries once more.
+    await google.clearFaults()
+    await walkWhole(box)
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+    expect(await record(box)).toMatchObject({ skipped: 0, state: 'done', last_error: null })
+  })
+
+  it('ML-07 500 are brought by the queue, 50 in a request', async () => {
+    const box = await newBox()
+    await google.generateMail(box.email, 140, 7)
+    await google.settings({ listRepeatsIds: true })
+    const asked = await json<SyncRecordJson>(sync(box, { count: 120 }, { env: held() }), 202)
+    expect(asked).toMatchObject({ state: 'queued', kind: 'newest', counted: 0 })
+    await google.resetCalls()
+    await drain(box.id)
+    const { log } = await google.calls()
+    const parts = log.filter(({ path }) => /\/messages\/[0-9a-f]{16}$/.test(path)).length
+    const batches = log.filter(({ path }) => path === batchPath).length
+    expect(parts / batches).toBeLessThanOrEqual(50)
+    expect(await record(box)).toMatchObject({ state: 'done', counted: 120, total: 120, eta_seconds: null })
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email, 120))
+  })
+})
+
+describe('a whole mailbox', () => {
+  it('is what Gmail has, and stays in step', async () => {
+    const box = await newBox()
+    await google.generateMail(box.email, 300, 3)
+    expect(await record(box)).toMatchObject({
+      state: 'none',
+      counted: 0,
+      total: null,
+      last_synced_at: null,
+      relisted: null,
+    })
+    const queued = await json<SyncRecordJson>(backFill(box, held()), 202)
+    expect(queued).toMatchObject({ state: 'queued', kind: 'full', last_error: null })
+    expect(await json(backFill(box, held()), 202)).toMatchObject({ state: 'queued', kind: 'full' })
+    expect((await auditOf(box.id)).filter(({ action }) => action === 'mail_sync.requested')).toHaveLength(2)
+    await proxy.resetCounts()
+    await drain(box.id)
+    // 7 pages of 50, the first among them; one look at what is here for all of them.
+    expect((await proxy.counts()).statements).toBeLessThanOrEqual(7 + 9)
+    const state = await record(box)
+    expect(state).toMatchObject({ state: 'done', counted: 300, total: 300, eta_seconds: null, skipped: 0 })
+    const stored = await storedMail(box.id)
+    expect(stored).toEqual(await googleMail(box.email))
+
+    const label = await google.putLabel(box.email, { name: 'Receipts/2026' })
+    const ids = Object.keys(stored)
+    const pick = (from: number, n: number): string[] => ids.slice(from, from + n)
+    await google.modifyMail(box.email, pick(0, 40), { addLabelIds: [label.id], removeLabelIds: ['UNREAD'] })
+    await google.modifyMail(box.email, pick(20, 30), { addLabelIds: ['TRASH'], removeLabelIds: ['INBOX'] })
+    await google.modifyMail(box.email, pick(30, 10), { addLabelIds: ['UNREAD'], removeLabelIds: ['TRASH', label.id] })
+    await google.deleteMail(box.email, pick(60, 25))
+    await letters(box.email, 130, { labelIds: ['INBOX', 'UNREAD', label.id] })
+    await drain(box.id)
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+    const labelled = (name: string) =>
+      count('emails', `user_mail_account_id = $1 AND search_tsv @@ quote_literal($2)::tsquery`, [box.id, `:n:${name}`])
+    expect(await labelled('receipts-2026')).toBe(160)
+
+    await google.putLabel(box.email, { id: label.id, name: 'Bills' })
+    await query(
+      `UPDATE mail_syncs SET labels_read_at_utc = now() - interval '2 hours' WHERE user_mail_account_id = $1`,
+      [box.id],
+    )
+    expect(await json<Synced>(sync(box))).toMatchObject({ ...nothing, has_more: false })
+    expect([await labelled('receipts-2026'), await labelled('bills')]).toEqual([0, 160])
+    expect(await count('mail_labels', `name_txt = 'Bills' AND user_mail_account_id = $1`, [box.id])).toBe(1)
+
+    // Once more through all of it: nothing is fetched, nothing rewritten.
+    const before = await query(`SELECT max(modified_at_utc)::text AS at FROM emails`)
+    await google.resetCalls()
+    await walkWhole(box)
+    const { log } = await google.calls()
+    expect(log.filter(({ path }) => path === batchPath)).toEqual([])
+    expect(await query(`SELECT max(modified_at_utc)::text AS at FROM emails`)).toEqual(before)
+  })
+
+  it('goes on where it was broken off', async () => {
+    const box = await newBox()
+    await google.generateMail(box.email, 170, 5)
+    await json(backFill(box, held()), 202)
+    let struck = 0
+    for (const wait of [2, 1]) {
+      await google.clearFaults()
+      await google.fault({ path: batchPath, delayMs: 1, process: true, times: wait, headers: {} })
+      await google.fault({ path: batchPath, drop: 'after', times: 5 })
+      await drain(box.id)
+      struck += 1
+      expect(await record(box)).toMatchObject({ state: 'running', last_error: expect.any(String) })
+    }
+    expect(struck).toBe(2)
+    const half = Object.keys(await storedMail(box.id)).length
+    expect(half).toBeGreaterThanOrEqual(50)
+    expect(half).toBeLessThan(170)
+    await google.clearFaults()
+    await drain(box.id)
+    expect(await record(box)).toMatchObject({ state: 'done', last_error: null })
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+    expect(await count('emails', 'user_mail_account_id = $1', [box.id])).toBe(170)
+  })
+
+  it('ML-01 is listed again after its history has expired, additions, deletions and labels repaired', async () => {
+    const box = await newBox()
+    await google.generateMail(box.email, 120, 9)
+    await walkWhole(box)
+    const ids = Object.keys(await storedMail(box.id))
+    const cursor = async () =>
+      (
+        await query<{ c: string }>(
+          `SELECT sync_cursor_txt AS c FROM user_mail_accounts WHERE user_mail_account_id = $1`,
+          [box.id],
+        )
+      )[0]?.c
+    const before = await cursor()
+    await letters(box.email, 60)
+    await google.deleteMail(box.email, ids.slice(0, 7))
+    await google.modifyMail(box.email, ids.slice(10, 30), { addLabelIds: ['STARRED'] })
+    await google.expireHistory(box.email)
+
+    const synced = await json<Synced>(sync(box, {}, { env: held() }))
+    expect(synced).toMatchObject({ fetched: 10, inserted: 10, has_more: true })
+    expect(await record(box)).toMatchObject({ state: 'running', kind: 'relist' })
+    expect(await cursor()).toBe(before)
+    // It expires again meanwhile, and mail goes on arriving.
+    await google.fault({ path: batchPath, drop: 'before', times: 5 })
+    await drain(box.id)
+    expect(await cursor()).toBe(before)
+    await letters(box.email, 3)
+    await google.clearFaults()
+    await drain(box.id)
+    expect(await cursor()).not.toBe(before)
+    expect(await record(box)).toMatchObject({ state: 'done', relisted: { count: 1, deleted: 7 }, last_error: null })
+    await drain(box.id)
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+    expect(await count('emails', 'user_mail_account_id = $1', [box.id])).toBe(176)
+    expect((await record(box)).relisted?.added).toBeGreaterThanOrEqual(50)
+    expect(await json<Synced>(sync(box))).toEqual({ ...nothing, has_more: false })
+  })
+
+  it('a re-list goes back as far as the mail that is here', async () => {
+    const box = await newBox()
+    await google.generateMail(box.email, 60, 2)
+    await json(sync(box, { count: 10 }))
+    const stored = Object.keys(await storedMail(box.id))
+    await google.deleteMail(box.email, stored.slice(2, 4))
+    await letters(box.email, 2)
+    await query(`UPDATE user_mail_accounts SET sync_cursor_txt = 'not a cursor' WHERE user_mail_account_id = $1`, [
+      box.id,
+    ])
+    await drain(box.id)
+    const now = await storedMail(box.id)
+    expect(Object.keys(now).length).toBeLessThan(20)
+    expect(await googleMail(box.email)).toMatchObject(now)
+    expect(await record(box)).toMatchObject({
+      state: 'done',
+      kind: 'relist',
+      relisted: { count: 1, added: 2, deleted: 2 },
+    })
+  })
+
+  it('makes room for somebody who waits', async () => {
+    const box = await newBox()
+    await google.generateMail(box.email, 300, 4)
+    await json(backFill(box, held()), 202)
+    await google.fault({ path: batchPath, delayMs: 400, process: true, times: 20 })
+    const filling = consume({ kind: 'sync', mail_account_id: box.id }, { SYNC_QUEUE: heldQueue() })
+    await eventually(async () =>
+      (await count('mail_syncs', `lease_kind_cd = 'back_fill' AND user_mail_account_id = $1`, [box.id])) === 1
+        ? true
+        : null,
+    )
+    const answer = await json<Synced>(sync(box, { count: 5 }, { env: held() }))
+    expect(answer).toMatchObject({ has_more: true })
+    expect(await filling).toBe(true)
+    expect(await record(box)).toMatchObject({ state: 'running', last_error: null })
+    expect(
+      await count('mail_syncs', 'lease_id IS NULL AND NOT is_awaited_flg AND user_mail_account_id = $1', [box.id]),
+    ).toBe(1)
+    await google.clearFaults()
+    await drain(box.id)
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+  })
+})
+
+describe('what the provider refuses', () => {
+  it('ML-05 ML-06 too fast: that mailbox waits, another goes on', async () => {
+    const [one, two] = await Promise.all([newBox(), newBox()])
+    await Promise.all([letters(one.email, 3), letters(two.email, 3)])
+    const quota = { error: { code: 403, errors: [{ reason: 'userRateLimitExceeded' }] } }
+    await google.fault({
+      path: '/gmail/v1/users/me/profile',
+      status: 403,
+      body: quota,
+      headers: { 'retry-after': '120' },
+    })
+    const limited = await sync(one)
+    expect([limited.status, limited.headers.get('Retry-After')]).toEqual([429, '120'])
+    expect(await json<Synced>(sync(two))).toMatchObject({ inserted: 3 })
+    const [row] = await query<{ wait: number; failures: number; error: string }>(
+      `SELECT extract(epoch FROM a.sync_due_at_utc - now())::int AS wait, s.failure_cnt AS failures, s.last_error_cd AS error
+       FROM user_mail_accounts a JOIN mail_syncs s USING (user_mail_account_id) WHERE a.user_mail_account_id = $1`,
+      [one.id],
+    )
+    expect(row).toMatchObject({ failures: 1, error: 'quota_exceeded' })
+    expect(row?.wait).toBeGreaterThan(110)
+    expect(await json<Synced>(sync(one))).toMatchObject({ inserted: 3 })
+    expect(await record(one)).toMatchObject({ last_error: null })
+  })
+
+  it('ML-05 no permission: nothing is tried again until it is connected anew', async () => {
+    const box = await newBox()
+    const scopes = { error: { code: 403, errors: [{ reason: 'insufficientPermissions' }] } }
+    await google.fault({ path: '/gmail/v1/users/me/*', status: 403, body: scopes, times: null })
+    expect(await refusal(sync(box))).toEqual([403, 'insufficient_scope'])
+    expect(await count('user_mail_accounts', 'sync_due_at_utc IS NULL AND user_mail_account_id = $1', [box.id])).toBe(1)
+    expect(await record(box)).toMatchObject({ last_error: 'insufficient_scope' })
+  })
+
+  it('a refused token is renewed once, then the grant is given up', async () => {
+    const box = await newBox()
+    await letters(box.email, 2)
+    await google.fault({ path: '/gmail/v1/users/me/*', status: 401, times: 1 })
+    expect(await json<Synced>(sync(box))).toMatchObject({ inserted: 2 })
+    await google.fault({ path: '/gmail/v1/users/me/*', status: 401, times: null })
+    expect(await refusal(sync(box))).toEqual([409, 'needs_reauthorization'])
+    expect(
+      await count('user_mail_accounts', `status_cd = 'needs_reauthorization' AND user_mail_account_id = $1`, [box.id]),
+    ).toBe(1)
+    await google.resetCalls()
+    expect(await refusal(sync(box))).toEqual([409, 'needs_reauthorization'])
+    expect(await gmailCalls()).toBe(0)
+  })
+
+  it('an outage leaves what was stored, and says when to come again', async () => {
+    const box = await newBox()
+    await letters(box.email, 4)
+    await google.fault({ path: batchPath, status: 503, times: null })
+    const answer = await sync(box)
+    expect([answer.status, Number(answer.headers.get('Retry-After'))]).toEqual([503, 30])
+    expect(
+      await count('user_mail_accounts', 'sync_cursor_txt IS NOT NULL AND user_mail_account_id = $1', [box.id]),
+    ).toBe(0)
+    await google.clearFaults()
+    expect(await json<Synced>(sync(box))).toMatchObject({ inserted: 4 })
+  })
+
+  it('spends no more units than the mailbox may, and keeps a share for people', async () => {
+    const box = await newBox()
+    const env = held({ GMAIL_UNITS_PER_MINUTE: '400' })
+    await query(`DELETE FROM provider_states`)
+    await letters(box.email, 10)
+    await google.resetCalls()
+    expect(await json<Synced>(sync(box, {}, { env }))).toMatchObject({ inserted: 10 })
+    await letters(box.email, 20)
+    // A part of it is an answer, and none of it is a refusal.
+    expect(await json<Synced>(sync(box, {}, { env }))).toMatchObject({ has_more: true })
+    const refused = await sync(box, {}, { env })
+    expect(refused.status).toBe(429)
+    const wait = Number(refused.headers.get('Retry-After'))
+    expect(wait).toBeGreaterThan(0)
+    expect(wait).toBeLessThanOrEqual(120)
+    const { max_units_per_minute, units } = await google.calls()
+    expect(units[box.email]).toBeGreaterThan(300)
+    expect(max_units_per_minute[box.email]).toBeLessThanOrEqual(400)
+    const [row] = await query<{ used: number; project: number }>(
+      `SELECT s.units_used_cnt + s.units_before_cnt AS used, p.units_used_cnt + p.units_before_cnt AS project FROM mail_syncs s, provider_states p
+       WHERE p.provider_cd = 'google' AND s.user_mail_account_id = $1`,
+      [box.id],
+    )
+    expect(row?.used).toBe(units[box.email])
+    expect(row?.project).toBe(units[box.email])
+    // The queue asks nobody, and the mailbox is due when there are units again.
+    await consume({ kind: 'sync', mail_account_id: box.id }, { SYNC_QUEUE: heldQueue(), GMAIL_UNITS_PER_MINUTE: '400' })
+    expect((await google.calls()).units[box.email]).toBe(row?.used)
+    await query(`UPDATE mail_syncs SET units_window_at_utc = units_window_at_utc - interval '3 minutes'`)
+    await drain(box.id)
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+  })
+})
+
+describe('a mailbox let go of', () => {
+  it('during a sync: nothing more is stored', async () => {
+    const box = await newBox()
+    await letters(box.email, 5)
+    await google.fault({ path: batchPath, delayMs: 600, process: true })
+    const syncing = sync(box)
+    await eventually(async () =>
+      (await count('mail_syncs', 'lease_id IS NOT NULL AND user_mail_account_id = $1', [box.id])) === 1 ? true : null,
+    )
+    expect((await call(`/api/v1/mail-accounts/${box.id}`, { bearer: box.bearer, method: 'DELETE' })).status).toBe(204)
+    expect(await refusal(syncing)).toEqual([404, 'not_found'])
+    for (const table of ['emails', 'mail_syncs', 'mail_labels'])
+      expect(await count(table, 'user_mail_account_id = $1', [box.id])).toBe(0)
+  })
+
+  it('SE-25 nothing is asked for a disabled user', async () => {
+    const box = await newBox()
+    const active = (is: boolean) => query(`UPDATE users SET is_active_flg = $2 WHERE user_id = $1`, [box.userId, is])
+    await active(false)
+    try {
+      await drain(box.id)
+      await tick({ SYNC_INTERVAL_SECONDS: '300' })
+      expect(await gmailCalls()).toBe(0)
+      const put = `sync_due_at_utc > now() + interval '50 minutes' AND user_mail_account_id = $1`
+      expect(await count('user_mail_accounts', put, [box.id])).toBe(1)
+    } finally {
+      await active(true)
+    }
+  })
+
+  it('mail that was hidden shows again once it is fetched again', async () => {
+    const box = await newBox()
+    await letters(box.email, 3)
+    await json(sync(box))
+    // As disconnecting without keeping it, and connecting anew, leave it until purge has come.
+    await query(
+      `UPDATE user_mail_accounts SET mail_since_utc = now(), sync_cursor_txt = NULL WHERE user_mail_account_id = $1`,
+      [box.id],
+    )
+    expect(await json<Synced>(sync(box))).toMatchObject({ fetched: 3, inserted: 0, updated: 3 })
+    const shown =
+      'user_mail_account_id = $1 AND created_at_utc >= (SELECT mail_since_utc FROM user_mail_accounts a WHERE a.user_mail_account_id = $1)'
+    expect(await count('emails', shown, [box.id])).toBe(3)
+  })
+
+  it('what PostgreSQL cannot store is skipped alone', async () => {
+    const box = await newBox()
+    await query(
+      `INSERT INTO mail_syncs (user_mail_account_id, lease_id, lease_until_utc, lease_kind_cd) VALUES ($1, $1, now() + interval '1 minute', 'on_demand')`,
+      [box.id],
+    )
+    const page = emptyPage()
+    for (const [id, subject] of [
+      ['a1', 'fine'],
+      ['a2', 'a NUL: \0'],
+      ['a3', 'fine, too'],
+    ] as const)
+      addMessage(page, box.id, { ...plain, id, subject }, new Map())
+    page.cursor = '17'
+    const storing = {
+      accountId: box.id,
+      leaseId: box.id,
+      markId: null,
+      patchedWalkId: null,
+      isSynced: true,
+      dueSeconds: null,
+      releases: true,
+      yields: false,
+      unitsWanted: 0,
+      unitsLeast: 0,
+      unitsBack: 0,
+      mailboxLimit: 1_000,
+      projectLimit: 1_000,
+    }
+    const db = createDb({ connectionString: testAddresses.TEST_DATABASE_URL })
+    expect(await storePage(db, page, storing, new Map())).toMatchObject({ isHeld: true, inserted: 2 })
+    expect(Object.keys(await storedMail(box.id)).sort()).toEqual(['a1', 'a3'])
+    expect(
+      await query(
+        `SELECT provider_message_id_txt AS id, error_cd AS code FROM mail_skips WHERE user_mail_account_id = $1`,
+        [box.id],
+      ),
+    ).toEqual([{ id: 'a2', code: 'unstorable_22p05' }])
+    expect(await count('user_mail_accounts', `sync_cursor_txt = '17' AND user_mail_account_id = $1`, [box.id])).toBe(1)
+    // The lease is gone: a late page stores nothing.
+    expect(await storePage(db, page, storing, new Map())).toMatchObject({
+      isHeld: false,
+      isConnected: true,
+      inserted: 0,
+    })
+  })
+})
+
+describe('in the background', () => {
+  const due = async (): Promise<unknown[]> => {
+    const queue = heldQueue()
+    await tick({ SYNC_INTERVAL_SECONDS: '300', SYNC_QUEUE: queue })
+    return queue.bodies
+  }
+  const clock = async (id: string) =>
+    (
+      await query<{ due: number; interval: number }>(
+        `SELECT extract(epoch FROM a.sync_due_at_utc - now())::int AS due, s.interval_seconds_nbr AS interval
+         FROM user_mail_accounts a JOIN mail_syncs s USING (user_mail_account_id) WHERE a.user_mail_account_id = $1`,
+        [id],
+      )
+    )[0]
+
+  it('every due mailbox is claimed once, and rests longer while nothing happens', async () => {
+    const boxes = await seedMailboxes(3)
+    await query(`UPDATE user_mail_accounts SET sync_due_at_utc = NULL WHERE user_id <> $1`, [boxes[0]?.userId])
+    const [box, second] = boxes
+    if (box === undefined || second === undefined) throw new Error('no mailboxes')
+    await query(`UPDATE user_mail_accounts SET status_cd = 'needs_reauthorization' WHERE user_mail_account_id = $1`, [
+      second.accountId,
+    ])
+    const claims = (await Promise.all([due(), due()])).flat()
+    expect(claims).toHaveLength(2)
+    expect(await due()).toEqual([])
+    await letters(box.email, 60)
+    const on = { SYNC_INTERVAL_SECONDS: '300' }
+    await drain(box.accountId, on)
+    expect(await storedMail(box.accountId)).toEqual(await googleMail(box.email, 50))
+    expect(await clock(box.accountId)).toMatchObject({ interval: 300 })
+    for (const interval of [450, 675]) {
+      await drain(box.accountId, on)
+      expect(await clock(box.accountId)).toMatchObject({ interval })
+    }
+    const rest = (await clock(box.accountId))?.due ?? 0
+    expect(rest).toBeGreaterThan(600)
+    expect(rest).toBeLessThan(750)
+    await letters(box.email, 1)
+    await proxy.resetCounts()
+    await drain(box.accountId, on)
+    expect((await proxy.counts()).statements).toBe(3)
+    expect(await clock(box.accountId)).toMatchObject({ interval: 300 })
+  })
+
+  it('without an interval only walks go on that somebody asked for', async () => {
+    const box = await newBox()
+    await google.generateMail(box.email, 60)
+    await json(sync(box, { count: 60 }, { env: held() }), 202)
+    await newBox()
+    await query(`UPDATE user_mail_accounts SET sync_due_at_utc = now()`)
+    const queue = heldQueue()
+    await tick({ SYNC_QUEUE: queue })
+    expect(queue.bodies).toEqual([{ kind: 'sync', mail_account_id: box.id }])
+  })
+})
