@@ -57,7 +57,10 @@ export function planSearch(
     const { after, before } = first
     return { ...asked, kind: 'browse', params: { labelId: isPlain.label, after, before } }
   }
-  const params = { tsquery: anyOf(branches), branches: JSON.stringify(branches.map(branchParam(branches.length))) }
+  const tsquery = anyOf(branches)
+  const isWalk = tsquery !== null && hasShortPrefix(tsquery)
+  const isSaid = branches.length === 1 && !isWalk
+  const params = { tsquery: isWalk ? null : tsquery, branches: JSON.stringify(branches.map(branchParam(isSaid))) }
   const words = highlight.slice(0, rankedWordsMost).map(printWord)
   if (query.sort === 'date' || words.length === 0) return { ...asked, kind: 'search', params }
   return {
@@ -78,10 +81,18 @@ function anyOf(branches: readonly SearchBranch[]): string | null {
   return tsqueries.map((tsquery) => `(${tsquery})`).join(' | ')
 }
 
-/** With one branch alone the index has been asked its words already. */
-function branchParam(count: number): (branch: SearchBranch) => BranchParam {
+/**
+ * The beginning of a word is looked up in the words of all mailboxes. One or two letters begin too many: then the messages
+ * of the mailboxes asked for are read instead.
+ */
+function hasShortPrefix(tsquery: string): boolean {
+  return [...tsquery.matchAll(/'((?:[^'\\]|''|\\\\)*)':[A-D]*\*/g)].some(([, word = '']) => [...word].length < 3)
+}
+
+/** @param isSaid one branch, and the index has been asked its words already */
+function branchParam(isSaid: boolean): (branch: SearchBranch) => BranchParam {
   return (branch) => ({
-    tsquery: count === 1 ? null : branch.tsquery,
+    tsquery: isSaid ? null : branch.tsquery,
     after: branch.after,
     before: branch.before,
     min_bytes: branch.minBytes,

@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { browseEmails, browseThreads } from '../../src/mail/list.sql.ts'
 import { searchEmails, searchEmailsRanked, searchThreads, searchThreadsRanked } from '../../src/mail/search.sql.ts'
+import { planSearch } from '../../src/mail/search.ts'
 import { query } from '../support/database.ts'
 
 const mailboxCount = 120
@@ -156,5 +157,35 @@ describe('generic plans, over 120 mailboxes of 250 messages each', () => {
     const { plan, text } = await explain(searchEmails, { tsquery: `'invoice'` })
     const heap = readsOf(plan).find(({ node }) => node === 'Bitmap Heap Scan')
     expect(heap?.rows, text).toBe(mailsEach / 50)
+  })
+})
+
+describe('what the index is asked', () => {
+  it.each([
+    ['invo*', "'invo':*"],
+    ['ab*', null],
+    ['from:ab*', null],
+    ['subject:"x y" OR zz*', null],
+    ['larger:5M', "!':l:SPAM'"],
+    ['in:anywhere larger:5M', null],
+    ['京', null],
+  ])('%s: %j', (q, expected) => {
+    const plan = planSearch({ q, sort: 'date' }, new Date('2026-11-30'), [])
+    const asked = plan.kind === 'browse' ? 'nothing' : plan.params.tsquery
+    if (expected === null) expect(asked).toBeNull()
+    else expect(asked).toContain(expected)
+  })
+
+  it.each([
+    ['', 'browse'],
+    ['in:inbox newer_than:30d', 'browse'],
+    ['is:unread', 'browse'],
+    ['is:starred', 'search'],
+    ['in:trash', 'search'],
+    ['-in:inbox', 'search'],
+    ['hello', 'ranked'],
+    ['from:amy', 'search'],
+  ])('%j is a %s', (q, kind) => {
+    expect(planSearch({ q, sort: 'relevance' }, new Date('2026-11-30'), []).kind).toBe(kind)
   })
 })
