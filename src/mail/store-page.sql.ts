@@ -118,7 +118,7 @@ export const storePageRow = statement<StoreParams, StoredRow>(
     SELECT s.*, mailbox.provider_cd, mailbox.mail_since_utc,
       ${param('releases', 'boolean')} OR (${param('yields', 'boolean')} AND s.is_awaited_flg) AS lets_go
     FROM mailbox JOIN mail_syncs s ON s.user_mail_account_id = mailbox.user_mail_account_id
-    WHERE s.lease_id = ${param('leaseId', 'uuid')}
+    WHERE s.user_mail_account_id = ${param('accountId', 'uuid')} AND s.lease_id = ${param('leaseId', 'uuid')}
     FOR UPDATE OF s
   ),
   budget AS MATERIALIZED (
@@ -129,6 +129,8 @@ export const storePageRow = statement<StoreParams, StoredRow>(
     CROSS JOIN ${quotaOf('p')} project
     CROSS JOIN ${grantOf(param('unitsBack', 'int'))} quota
   ),
+  -- First of those that nobody reads, which PostgreSQL runs from the last to the first: the row of all mailboxes is locked last.
+  counted AS (${countProjectUnits(sql`budget`, net)}),
   stored AS (
     INSERT INTO emails AS e (user_mail_account_id, provider_message_id_txt, walk_id, ${sql.raw(columns.join(', '))})
     SELECT held.user_mail_account_id, r.id, ${param('markId', 'uuid')},
@@ -239,8 +241,7 @@ export const storePageRow = statement<StoreParams, StoredRow>(
       END
     FROM kept WHERE a.user_mail_account_id = ${param('accountId', 'uuid')}
       AND (kept.lets_go OR ${param('isSynced', 'boolean')} OR coalesce(${param('cursor', 'text')}, ${param('dueSeconds', 'int')}::text) IS NOT NULL)
-  ),
-  counted AS (${countProjectUnits(sql`budget`, net)})
+  )
   SELECT EXISTS (SELECT FROM mailbox) AS "isConnected", EXISTS (SELECT FROM held) AS "isHeld", coalesce((SELECT lets_go FROM held), true) AS "isReleased",
     coalesce((SELECT ${isOpen('kept')} FROM kept), false) AS "isWalkOpen", told.inserted AS "inserted", told.updated AS "updated", told.deleted AS "deleted",
     coalesce(budget.granted, 0) AS "units", coalesce(budget.wait, 0) AS "waitSeconds"

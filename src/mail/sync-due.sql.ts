@@ -25,16 +25,11 @@ export const claimDueMailboxes = statement<
   )
   UPDATE user_mail_accounts a SET sync_due_at_utc = CASE
       WHEN NOT a.is_active_flg THEN NULL
-      WHEN judged.may_sync THEN ${param('until', 'timestamptz')}
+      WHEN a.status_cd IN ('active', 'degraded') AND ${param('scope', 'text')} = ANY(string_to_array(a.granted_scopes_txt, ' '))
+        AND EXISTS (SELECT FROM users u WHERE u.user_id = a.user_id AND u.is_active_flg) THEN ${param('until', 'timestamptz')}
       ELSE now() + interval '1 hour'
     END
-  FROM (
-    SELECT o.ctid AS place, o.is_active_flg AND o.status_cd IN ('active', 'degraded') AND coalesce(u.is_active_flg, false)
-        AND ${param('scope', 'text')} = ANY(string_to_array(o.granted_scopes_txt, ' ')) AS may_sync
-    FROM user_mail_accounts o LEFT JOIN users u ON u.user_id = o.user_id
-    -- By place: one plan, whatever the planner believes is due.
-    WHERE o.ctid = ANY(ARRAY(SELECT place FROM due))
-  ) judged
-  WHERE a.ctid = judged.place AND (a.sync_due_at_utc <= now()) IS TRUE
-  RETURNING a.user_mail_account_id AS "id", judged.may_sync AS "isClaimed"`,
+  -- By place: one plan, whatever the planner believes is due.
+  WHERE a.ctid = ANY(ARRAY(SELECT place FROM due)) AND (a.sync_due_at_utc <= now()) IS TRUE
+  RETURNING a.user_mail_account_id AS "id", coalesce(a.sync_due_at_utc = ${param('until', 'timestamptz')}, false) AS "isClaimed"`,
 )

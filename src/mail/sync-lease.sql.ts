@@ -155,6 +155,8 @@ export const leaseForWork = statement<LeaseParams & { readonly accountId: string
     SELECT ${foundColumns}
     FROM user_mail_accounts a JOIN users u ON u.user_id = a.user_id AND u.is_active_flg
     WHERE a.user_mail_account_id = ${param('accountId', 'uuid')} AND a.is_active_flg
+    -- Before the sync record, as everywhere: it may be put off below.
+    FOR NO KEY UPDATE OF a
   ),
   ${leaseCtes(sql`CASE WHEN looked.walk_state_cd IN ('queued', 'running') THEN 'back_fill' ELSE 'background' END`)},
   postponed AS (

@@ -38,7 +38,7 @@ export async function syncMailbox(deps: SyncDeps, message: SyncMessage): Promise
     report.inserted += run.counts.inserted
     report.deleted += run.counts.deleted
     if (ending?.kind === 'failure' || ending?.kind === 'refused') report.failed += 1
-    if (ending === null && run.isWalkOpen) await sendSync(deps, message.mail_account_id)
+    if (ending === null && (run.isWalkOpen || run.isUnfinished)) await sendSync(deps, message.mail_account_id)
     if (ending?.kind !== 'limited' || !run.isWalkOpen) return report
     const waitMs = ending.waitSeconds * 1_000
     if (deps.clock().getTime() - startedAt + waitMs > longestWaitMs) return report

@@ -77,12 +77,17 @@ const nullUnlessKept = [
 export const requestWalkRow = statement<ReachParams & OriginParams & WalkParams, ReachRow & SyncRecordRow>(
   'sync-request-walk',
   sql`WITH ${callerCtes}, ${ownerCte('emails:sync')}, ${foundInReach},
+  -- In the order of all other statements: the mailbox, then its sync record.
+  locked AS MATERIALIZED (
+    SELECT a.user_mail_account_id FROM user_mail_accounts a JOIN found ON found.user_mail_account_id = a.user_mail_account_id
+    WHERE found.objection IS NULL AND a.is_active_flg FOR NO KEY UPDATE OF a
+  ),
   asked AS (
     INSERT INTO mail_syncs AS s (user_mail_account_id, walk_kind_cd, walk_state_cd, walk_id, wanted_cnt, walk_since_utc)
-    SELECT found.user_mail_account_id, ${param('kind', 'text')}, 'queued', ${param('walkId', 'uuid')}, ${param('wanted', 'int')},
+    SELECT locked.user_mail_account_id, ${param('kind', 'text')}, 'queued', ${param('walkId', 'uuid')}, ${param('wanted', 'int')},
       -- Null only where a walk goes through all there is.
       CASE WHEN ${param('kind', 'text')} = 'newest' THEN now() END
-    FROM found WHERE found.objection IS NULL
+    FROM locked
     ON CONFLICT (user_mail_account_id) DO UPDATE SET
       walk_kind_cd = ${begun(sql`CASE WHEN ${widens} THEN 'relist' ELSE EXCLUDED.walk_kind_cd END`, sql`s.walk_kind_cd`)},
       walk_state_cd = ${begun(sql`'queued'`, sql`s.walk_state_cd`)},

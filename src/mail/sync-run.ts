@@ -95,6 +95,8 @@ export interface SyncRun {
   /** The walk's marks and figures are this page's. */
   isWalking: boolean
   isWalkOpen: boolean
+  /** There is more to do at once. */
+  isUnfinished: boolean
 }
 
 /** The work under a lease. Throws 503 where the provider is not offered any more. */
@@ -132,6 +134,7 @@ export function beginRun(deps: SyncDeps, lease: LeaseRow, leaseId: string): Sync
     page: emptyPage(),
     isWalking: false,
     isWalkOpen: isOpenState(lease.walkState),
+    isUnfinished: false,
   }
 }
 

@@ -17,9 +17,8 @@ export type Ending = StopReason | null
  */
 export async function workUnderLease(run: SyncRun, steps: () => Promise<boolean>): Promise<Ending> {
   let ending: Ending = null
-  let isUnfinished = false
   try {
-    isUnfinished = await steps()
+    run.isUnfinished = await steps()
   } catch (thrown) {
     if (!(thrown instanceof SyncStop)) {
       await releaseAfterBug(run)
@@ -28,17 +27,17 @@ export async function workUnderLease(run: SyncRun, steps: () => Promise<boolean>
     ending = thrown.reason
   }
   try {
-    return await end(run, ending, isUnfinished)
+    return await end(run, ending)
   } catch (thrown) {
     if (thrown instanceof SyncStop) return thrown.reason
     throw thrown
   }
 }
 
-async function end(run: SyncRun, ending: Ending, isUnfinished: boolean): Promise<Ending> {
+async function end(run: SyncRun, ending: Ending): Promise<Ending> {
   switch (ending?.kind) {
     case undefined:
-      await endWell(run, isUnfinished)
+      await endWell(run)
       break
     case 'limited':
       await flush(run, { releases: true, dueSeconds: ending.waitSeconds })
@@ -56,7 +55,7 @@ async function end(run: SyncRun, ending: Ending, isUnfinished: boolean): Promise
   return ending
 }
 
-async function endWell(run: SyncRun, isUnfinished: boolean): Promise<void> {
+async function endWell(run: SyncRun): Promise<void> {
   const { deps, page, counts, lease } = run
   const brought = counts.inserted + counts.updated + counts.deleted
   const isBusy = brought + page.messages.size + page.labels.size + page.deleted.size > 0
@@ -70,7 +69,7 @@ async function endWell(run: SyncRun, isUnfinished: boolean): Promise<void> {
   await flush(run, {
     releases: true,
     isSynced: true,
-    dueSeconds: isUnfinished ? 1 : dueSeconds(interval, deps.chance()),
+    dueSeconds: run.isUnfinished ? 1 : dueSeconds(interval, deps.chance()),
   })
 }
 

@@ -67,7 +67,7 @@ export async function syncNow(
   // Without quota for the rest, what was brought is an answer.
   const isPart = ending?.kind === 'limited' && run.counts.fetched > 0
   const hasOpenWork = run.isWalkOpen || isPart
-  if (run.isWalkOpen) await sendSync(deps, run.lease.accountId)
+  if (run.isWalkOpen || (ending === null && run.isUnfinished)) await sendSync(deps, run.lease.accountId)
   if (ending !== null && !isPart) throw refusalOf(ending)
   return { kind: 'synced', ...run.counts, hasMore: hasMore || hasOpenWork }
 }
