@@ -169,7 +169,7 @@ export const NobodyMaySend = ({ accounts, providers }: NobodyProps) => {
       </p>
       <div class="actions">
         {first !== undefined ? (
-          <a class="button primary" href={reconnectPath(first.provider, first.id)}>
+          <a class="button primary address" href={reconnectPath(first.provider, first.id)}>
             Reconnect {first.email}
           </a>
         ) : withMail !== undefined ? (

@@ -2,7 +2,6 @@
 // shown or done goes through the verbs of the JSON routes.
 
 import type { CookieClaim } from '../../auth/claims.ts'
-import type { Me } from '../../auth/sessions.sql.ts'
 import { whoAmI } from '../../auth/sessions.ts'
 import { AppError } from '../../errors.ts'
 import { type ListedThread, listThreads, type Page } from '../../mail/list.ts'
@@ -73,7 +72,9 @@ async function showInbox(c: AppContext, claim: CookieClaim, syncRefused: AppErro
         {syncs.map(({ email, sync }) => (
           <WalkProgress sync={sync} email={email} />
         ))}
-        <Threads c={c} me={me} view={view} accounts={accounts} inView={inView} page={listing.page} />
+        {listing.refused === null ? (
+          <Threads c={c} view={view} accounts={accounts} inView={inView} page={listing.page} />
+        ) : null}
       </div>
     </div>,
   )
@@ -81,7 +82,6 @@ async function showInbox(c: AppContext, claim: CookieClaim, syncRefused: AppErro
 
 interface ThreadsProps {
   readonly c: AppContext
-  readonly me: Me
   readonly view: View
   readonly accounts: readonly MailAccount[]
   readonly inView: readonly MailAccount[]
@@ -174,5 +174,6 @@ function assertText(c: AppContext): void {
 function problemOf(refused: AppError): string {
   const [first] = refused.errors
   if (first === undefined || first.path === 'cursor') return 'This page of the list is no more. Begin at its start.'
-  return `The search ${first.message}.`
+  // Of an operator it says which one: `after: must be a date`.
+  return /^\w+:/.test(first.message) ? `In this search, ${first.message}.` : `The search ${first.message}.`
 }

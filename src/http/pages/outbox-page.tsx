@@ -1,10 +1,12 @@
 // `/inbox/outbox/{id}`: what became of a message on its way out, in words. While it is under way the page comes again by
 // itself, and by a link.
 
+import type { CookieClaim } from '../../auth/claims.ts'
 import { whoAmI } from '../../auth/sessions.ts'
 import { AppError } from '../../errors.ts'
 import type { OutgoingRow } from '../../mail/outbox.sql.ts'
 import { readOutgoing } from '../../mail/outbox.ts'
+import { readThread } from '../../mail/read.ts'
 import { printThreadId } from '../../mail/thread-id.ts'
 import type { AppContext } from '../context.ts'
 import { uuid } from '../routes/shapes.ts'
@@ -46,7 +48,7 @@ const statusWords: Readonly<Record<OutgoingRow['status'], Words>> = {
     tone: 'good',
     label: 'Sent',
     title: 'Your message was sent',
-    text: 'It shows in its conversation after the next sync.',
+    text: 'It stands in its conversation after the next sync.',
   },
   failed: { tone: 'bad', label: 'Not sent', title: 'Your message was not sent', text: '' },
 }
@@ -78,6 +80,7 @@ export async function outboxPage(c: AppContext): Promise<Response> {
     readOutgoing(deps, claim, { outboxId: outboxId.data, forUserId: null }),
   ])
   const words = statusWords[row.status]
+  const conversation = await conversationOf(c, claim, row)
   const isUnderWay = row.status === 'queued' || row.status === 'sending'
   if (isUnderWay) c.header('Refresh', String(againSeconds))
   return showPage(
@@ -95,7 +98,7 @@ export async function outboxPage(c: AppContext): Promise<Response> {
         </div>
         <p>{row.status === 'failed' ? failureText(row.error) : words.text}</p>
         <Times row={row} now={deps.clock()} />
-        <Ways row={row} path={new URL(c.req.url).pathname} />
+        <Ways row={row} path={new URL(c.req.url).pathname} conversation={conversation} />
       </section>
     </div>,
   )
@@ -119,15 +122,31 @@ const Times = ({ row, now }: { row: OutgoingRow; now: Date }) => (
   </dl>
 )
 
-const Ways = ({ row, path }: { row: OutgoingRow; path: string }) => (
+/** Where the message stands, or will: nothing for a conversation of which nothing was synced yet. */
+async function conversationOf(c: AppContext, claim: CookieClaim, row: OutgoingRow): Promise<string | null> {
+  if (row.status !== 'sent' || row.threadId === null) return null
+  const threadId = printThreadId({ accountId: row.accountId, providerThreadId: row.threadId })
+  try {
+    await readThread(c.env.deps, claim, { threadId, forUserId: null, pictures: 'none' })
+    return `${inboxPath}/threads/${threadId}`
+  } catch (thrown) {
+    if (thrown instanceof AppError && thrown.code === 'not_found') return null
+    throw thrown
+  }
+}
+
+interface WaysProps {
+  readonly row: OutgoingRow
+  readonly path: string
+  readonly conversation: string | null
+}
+
+const Ways = ({ row, path, conversation }: WaysProps) => (
   <div class="actions">
     {row.status === 'sent' ? (
       <>
-        {row.threadId === null ? null : (
-          <a
-            class="button primary"
-            href={`${inboxPath}/threads/${printThreadId({ accountId: row.accountId, providerThreadId: row.threadId })}`}
-          >
+        {conversation === null ? null : (
+          <a class="button primary" href={conversation}>
             Open its conversation
           </a>
         )}

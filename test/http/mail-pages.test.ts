@@ -1,0 +1,363 @@
+// The pages of mail, over HTTP: their states, whom they turn away, what a stranger's mail can do to them (nothing), and
+// that a form sent twice sends one message.
+import { beforeEach, describe, expect, it } from 'vitest'
+import { appUrl, type Cookies, call, count, gmail, google, signInBrowser } from '../support/app.ts'
+import { query, truncateAll } from '../support/database.ts'
+import { beginBrowser, comeBack, consent } from '../support/flows.ts'
+import { type StoredMail, storeMails } from '../support/stored-mail.ts'
+
+const person = 'ada@gmail.com'
+const unknownId = '01890000-0000-7000-8000-000000000000'
+const hostile = `</title></a><script>alert(1)</script><img src=x onerror=alert(1)>"'>`
+const pagePolicy =
+  "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+beforeEach(async () => {
+  await truncateAll()
+  await google.reset()
+})
+
+async function browserOf(email = person, grant: 'all' | string[] = 'all'): Promise<Cookies> {
+  await google.addUser({ email, name: 'Ada Lovelace' })
+  return signInBrowser(email, new Map(), { grant })
+}
+
+async function mailboxOf(email = person): Promise<string> {
+  const [row] = await query<{ id: string }>(
+    'SELECT user_mail_account_id AS id FROM user_mail_accounts WHERE email_address_txt = $1',
+    [email],
+  )
+  return row?.id ?? ''
+}
+
+async function store(mails: StoredMail[], names: Record<string, string> = {}): Promise<string[]> {
+  return storeMails(await mailboxOf(), mails, names)
+}
+
+/** The text of a page; nothing in it may be a script, a style, or markup that a stranger wrote. */
+async function page(response: Response | Promise<Response>, status = 200, policy = pagePolicy): Promise<string> {
+  const answer = await response
+  const text = await answer.text()
+  expect(answer.status, text).toBe(status)
+  expect(answer.headers.get('Content-Security-Policy')).toBe(policy)
+  expect(answer.headers.get('X-Frame-Options')).toBe('DENY')
+  expect(answer.headers.get('Referrer-Policy')).toBe('same-origin')
+  expect(answer.headers.get('Cache-Control')).toBe('no-store')
+  expect(text).not.toMatch(/<script|<style|\sstyle=|<[^>"]*\son\w+=|javascript:|<img/i)
+  expect(text.match(/<h1[ >]/g)).toHaveLength(1)
+  return text
+}
+
+const at = (path: string, cookies: Cookies): Promise<Response> =>
+  call(path, { cookies, headers: { Accept: 'text/html' } })
+const framed = `${pagePolicy}; frame-src 'self'`
+
+function send(path: string, fields: Record<string, string>, cookies: Cookies, origin: string | null = appUrl) {
+  return call(path, {
+    method: 'POST',
+    cookies,
+    body: new URLSearchParams(fields).toString(),
+    headers: {
+      'Content-Type': 'application/x-www-form-urlencoded',
+      Accept: 'text/html',
+      ...(origin === null ? {} : { Origin: origin }),
+    },
+  })
+}
+
+const letter = { action: 'send', from: person, to: 'max@example.com', subject: 'Hello', text: 'Good day.' }
+
+/** The form of a message, as a browser sends it. */
+function sendLetter(cookies: Cookies, fields: Record<string, string>, files: File[] = [], origin: string = appUrl) {
+  const form = new FormData()
+  for (const [name, value] of Object.entries({ ...letter, ...fields })) form.set(name, value)
+  for (const file of files) form.append('files', file)
+  return call('/inbox/compose', {
+    method: 'POST',
+    cookies,
+    body: form,
+    headers: { Accept: 'text/html', Origin: origin },
+  })
+}
+
+const field = (text: string, name: string): string =>
+  new RegExp(`name="${name}"[^>]* value="([^"]*)"`).exec(text)?.[1] ?? ''
+
+describe('without a live session', () => {
+  const paths = ['/inbox?q=x', '/inbox/compose', `/inbox/${unknownId}`, `/inbox/${unknownId}/frame`]
+
+  it.each([...paths, `/inbox/threads/x.y`, `/inbox/outbox/${unknownId}`, `/inbox/${unknownId}/attachments/1`])(
+    '%s leads to the sign-in page and back',
+    async (path) => {
+      const answer = await at(path, new Map())
+      expect(answer.status).toBe(303)
+      const wanted = new URL(answer.headers.get('Location') ?? '', appUrl)
+      expect([wanted.pathname, wanted.searchParams.get('return_to')]).toEqual(['/sign-in', path])
+    },
+  )
+
+  it('forms lead there, and forms from elsewhere are refused before anything is asked', async () => {
+    const cookies = await browserOf()
+    const elsewhere = 'https://evil.test'
+    for (const answer of [
+      await send('/inbox', { action: 'sync' }, cookies, elsewhere),
+      await send('/inbox', { action: 'sync' }, cookies, null),
+      await send(`/mailboxes/${await mailboxOf()}`, { action: 'fetch_all' }, cookies, elsewhere),
+      await sendLetter(cookies, {}, [], elsewhere),
+    ])
+      expect(await page(answer, 403)).toContain('did not come from our own page')
+    for (const answer of [await send('/inbox', { action: 'sync' }, new Map()), await sendLetter(new Map(), {})])
+      expect([answer.status, answer.headers.get('Location')?.split('?')[0]]).toEqual([303, '/sign-in'])
+    expect([await count('outbox'), await count('mail_syncs')]).toEqual([0, 0])
+  })
+})
+
+describe('an inbox', () => {
+  it('without a mailbox leads to connecting one, and so does writing', async () => {
+    const cookies = await browserOf()
+    await query('DELETE FROM user_mail_accounts')
+    const connect = 'href="/auth/google/login?purpose=connect&amp;scopes=mail&amp;return_to=/mailboxes"'
+    const text = await page(at('/inbox', cookies))
+    expect(text).toContain('No mailbox connected yet')
+    expect(text).toContain(connect)
+    expect(text).not.toContain('Sync now')
+    expect(await page(at('/inbox/compose', cookies))).toContain(connect)
+  })
+
+  it.each([
+    ['without permission to read', [gmail.send], 'active', 'Permission to read mail is missing'],
+    [
+      'that needs re-authorization',
+      [gmail.read, gmail.send],
+      'needs_reauthorization',
+      'A mailbox needs re-authorization',
+    ],
+  ])('of a mailbox %s says so, with the way to reconnect it', async (_name, scopes, status, words) => {
+    const cookies = await browserOf(person, scopes)
+    await query('UPDATE user_mail_accounts SET status_cd = $1', [status])
+    const text = await page(at('/inbox', cookies))
+    expect(text).toContain(words)
+    expect(text).toContain(`mail_account_id=${await mailboxOf()}&amp;return_to=/mailboxes"`)
+    expect(text).not.toContain('Sync now')
+  })
+
+  it('never synced says so; a sync fills it, a second one finds nothing new', async () => {
+    const cookies = await browserOf()
+    await google.addMail(person, [{ subject: 'One', from: 'Max <max@example.com>', text: 'a' }])
+    expect(await page(at('/inbox', cookies))).toContain('Not synced yet')
+    for (const found of ['1', '0']) {
+      const answer = await send('/inbox?folder=all', { action: 'sync' }, cookies)
+      expect([answer.status, answer.headers.get('Location')]).toEqual([303, `/inbox?folder=all&synced=${found}`])
+    }
+    expect(await page(at('/inbox?synced=1', cookies))).toContain('1 new message')
+  })
+
+  it('a sync that is refused is said in words, with when to come back', async () => {
+    const cookies = await browserOf()
+    await send('/inbox', { action: 'sync' }, cookies)
+    await query(
+      `UPDATE mail_syncs SET lease_id = gen_random_uuid(), lease_until_utc = now() + interval '1 minute', lease_kind_cd = 'background'`,
+    )
+    expect(await page(send('/inbox', { action: 'sync' }, cookies), 409)).toContain('It is being synced just now')
+    await query('UPDATE mail_syncs SET lease_id = NULL, lease_until_utc = NULL')
+    await google.fault({ path: '/gmail/*', status: 503, times: null })
+    await google.fault({ path: '/batch/*', status: 503, times: null })
+    const answer = await send(`/mailboxes/${await mailboxOf()}`, { action: 'sync' }, cookies)
+    expect(Number(answer.headers.get('Retry-After'))).toBeGreaterThan(0)
+    expect(await page(answer, 503)).toContain('The provider cannot be reached')
+  })
+
+  it('of several mailboxes is one list, and each alone by its address; all are synced behind the page', async () => {
+    const cookies = await browserOf()
+    const work = 'ada.work@gmail.com'
+    await google.addUser({ email: work, name: 'Ada' })
+    const begun = await beginBrowser(cookies, { purpose: 'connect', scopes: 'mail' })
+    await comeBack(await consent(begun, { email: work }), { cookies })
+    await storeMails(await mailboxOf(), [{ subject: 'At home' }])
+    await storeMails(await mailboxOf(work), [{ subject: 'At work' }])
+    const both = await page(at('/inbox', cookies))
+    expect([both.includes('At home'), both.includes('At work')]).toEqual([true, true])
+    const one = await page(at('/inbox?user_email=ada.work%40gmail.com', cookies))
+    expect([one.includes('At home'), one.includes('At work')]).toEqual([false, true])
+    const answer = await send('/inbox', { action: 'sync' }, cookies)
+    expect(answer.headers.get('Location')).toBe('/inbox?synced=queued')
+  })
+
+  it('ML-14, ML-12 a cursor or a search that cannot be read is said on the page, never a 500', async () => {
+    const cookies = await browserOf()
+    await store([{ subject: 'One' }])
+    for (const path of ['/inbox?cursor=nonsense', `/inbox?cursor=${encodeURIComponent("c1'; DROP TABLE emails")}`])
+      expect(await page(at(path, cookies), 422)).toContain('This page of the list is no more')
+    expect(await page(at('/inbox?q=after%3Anever', cookies), 422)).toContain('In this search, after: must be')
+    await page(at('/inbox?q=%00', cookies), 422)
+    await page(at(`/inbox?q=${'a+'.repeat(3_000)}`, cookies), 422)
+    for (const q of ['a & | !', 'foo:*', "'; DROP TABLE users;--", '\\', '(((((', '"><script>alert(1)</script>'])
+      await page(at(`/inbox?q=${encodeURIComponent(q)}`, cookies))
+  })
+})
+
+describe('ML-17 what a stranger wrote is text, everywhere', () => {
+  it('in lists, conversations, answers, labels and marked snippets', async () => {
+    const cookies = await browserOf()
+    const [id = ''] = await store(
+      [
+        {
+          thread: 't1',
+          subject: hostile,
+          from: { name: hostile, address: 'eve@evil.example' },
+          to: [{ name: hostile, address: person }],
+          cc: [{ name: hostile, address: `"${hostile}"@evil.example` }],
+          snippet: `${hostile} needle`,
+          text: `${hostile} needle\n> ${hostile}\njavascript:alert(1) https://evil.example/"onclick="x https://evil.example/?a=1&b=2).`,
+          labels: ['INBOX', 'Label_9'],
+          attachments: [{ partId: '1', filename: hostile, contentType: `text/html;${hostile}` }],
+        },
+      ],
+      { Label_9: hostile },
+    )
+    const thread = `/inbox/threads/${(await mailboxOf()).replaceAll('-', '')}.t1`
+    const seen = [
+      await (await at('/inbox', cookies)).text(),
+      await (await at('/inbox?q=needle', cookies)).text(),
+      await (await at(thread, cookies)).text(),
+      await (await at(`/inbox/${id}`, cookies)).text(),
+      await (await at(`/inbox/compose?reply_to=${id}&all=1`, cookies)).text(),
+      await (await at(`/inbox/compose?to=${encodeURIComponent(hostile)}`, cookies)).text(),
+    ]
+    for (const text of seen) {
+      expect(text).not.toMatch(/<script|<img|<[^>"]*\sonerror/i)
+      expect(text).toContain('&lt;script&gt;alert(1)&lt;/script&gt;')
+    }
+    expect(seen[1]).toContain('<mark>needle</mark>')
+    const links = [...(seen[2] ?? '').matchAll(/<a href="(https?:[^"]*)"/g)].map(([, href]) => href)
+    expect(links).toEqual(['https://evil.example/', 'https://evil.example/?a=1&amp;b=2'])
+  })
+})
+
+describe('an HTML mail', () => {
+  const html = '<p onclick="x()">Hello <b>you</b></p><img src="http://t.example/a.png"><script>alert(1)</script>'
+
+  it('stands in a sandboxed frame, whose document may do nothing; pictures only when asked for', async () => {
+    const cookies = await browserOf()
+    const [id = ''] = await store([{ subject: 'Page', html }])
+    const text = await page(at(`/inbox/${id}`, cookies), 200, framed)
+    expect(/<iframe[^>]*>/.exec(text)?.[0]).toMatch(
+      new RegExp(`sandbox="allow-popups allow-popups-to-escape-sandbox" loading="lazy" src="/inbox/${id}/frame"`),
+    )
+    expect(text).not.toContain('Hello <b>you</b>')
+    expect(await page(at(`/inbox/${id}?pictures=remote`, cookies), 200, framed)).toContain(
+      `src="/inbox/${id}/frame?pictures=remote"`,
+    )
+    const document = async (query: string) => {
+      const answer = await at(`/inbox/${id}/frame${query}`, cookies)
+      expect(answer.headers.get('X-Frame-Options')).toBe('SAMEORIGIN')
+      expect(answer.headers.get('Referrer-Policy')).toBe('no-referrer')
+      expect(answer.headers.get('Cache-Control')).toBe('no-store')
+      const body = await answer.text()
+      expect(body).not.toMatch(/<script|onclick|<form/)
+      expect(body).toContain('Hello <b>you</b>')
+      return { policy: answer.headers.get('Content-Security-Policy'), body }
+    }
+    const policy = (pictures: string) =>
+      `default-src 'none'; style-src 'unsafe-inline'; img-src ${pictures}; form-action 'none'; base-uri 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox`
+    const plain = await document('')
+    expect([plain.policy, plain.body.includes('t.example')]).toEqual([policy('data:'), false])
+    const remote = await document('?pictures=remote')
+    expect([remote.policy, remote.body.includes('src="https://t.example/a.png"')]).toEqual([
+      policy('data: https:'),
+      true,
+    ])
+  })
+})
+
+describe('somebody else’s mail', () => {
+  it('is 404 on every page, its file, its frame, its answer and its way out', async () => {
+    const owner = await browserOf()
+    const [id = ''] = await store([
+      { thread: 't1', subject: 'Secret plan', attachments: [{ partId: '1', filename: 'a.pdf' }] },
+    ])
+    const sent = (await sendLetter(owner, {})).headers.get('Location') ?? ''
+    await page(at(sent, owner))
+    const other = await browserOf('eve@gmail.com')
+    const thread = `/inbox/threads/${(await mailboxOf()).replaceAll('-', '')}.t1`
+    const paths = [thread, `/inbox/${id}`, `/inbox/${id}/frame`, `/inbox/${id}/attachments/1`, sent]
+    for (const path of [...paths, `/inbox/compose?reply_to=${id}`, '/inbox/threads/nonsense', '/inbox/nonsense'])
+      expect(await page(at(path, other), 404)).not.toContain('Secret')
+    expect(await page(at(`/inbox?user_email=${person}`, other))).not.toContain('Secret')
+    await page(sendLetter(other, { from: 'eve@gmail.com', reply_to: id }), 404)
+    await page(sendLetter(other, { from: person }), 422)
+    expect(await count('outbox')).toBe(1)
+  })
+})
+
+describe('a message that is written', () => {
+  it('ML-23 sent twice at once is one; with another text it asks first, by a key of its own', async () => {
+    const cookies = await browserOf()
+    const form = await page(at('/inbox/compose', cookies))
+    const key = field(form, 'key')
+    expect(key).toMatch(/^[0-9a-f-]{36}$/)
+    const answers = await Promise.all([sendLetter(cookies, { key }), sendLetter(cookies, { key })])
+    const places = answers.map(({ status, headers }) => [status, headers.get('Location')])
+    expect(places[0]).toEqual([303, expect.stringMatching(/^\/inbox\/outbox\/[0-9a-f-]{36}$/)])
+    expect(places[1]).toEqual(places[0])
+    expect(await count('outbox')).toBe(1)
+    const refused = await page(sendLetter(cookies, { key, text: 'Another text.' }), 409)
+    expect(refused).toContain('Another text.')
+    expect(field(refused, 'key')).not.toBe(key)
+    expect((await sendLetter(cookies, { key: field(refused, 'key'), text: 'Another text.' })).status).toBe(303)
+    expect(await count('outbox')).toBe(2)
+  })
+
+  it('ML-20, ML-24 is given back as it was typed where something is wrong with it', async () => {
+    const cookies = await browserOf()
+    const wrong = {
+      to: 'Max <max@example.com>, "Two, names" <two@example.com>, nobody, group: a@x.io;',
+      cc: `${hostile}`,
+      subject: `Hi ${hostile}`,
+      text: `\n\n${hostile}\n`,
+    }
+    const text = await page(sendLetter(cookies, wrong, [new File(['x'], 'x.txt', { type: 'text/plain' })]), 422)
+    expect(text).toContain('“nobody” is no address')
+    expect(text).toContain('“&lt;/title&gt;')
+    expect(text).toContain('A browser does not keep files')
+    expect(field(text, 'to')).toBe(wrong.to.replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;'))
+    expect(/<textarea[^>]*>([\s\S]*?)<\/textarea>/.exec(text)?.[1]).toMatch(/^\n\r?\n\r?\n&lt;\/title/)
+    const big = new File([new Uint8Array(7_000_001)], 'big.bin')
+    const tooLarge = await page(sendLetter(cookies, { subject: 'Kept' }, [big]), 413)
+    expect([tooLarge.includes('All files together may have 7 MB'), field(tooLarge, 'subject')]).toEqual([true, 'Kept'])
+    await page(sendLetter(cookies, {}, [new File([new Uint8Array(17_000_000)], 'huge.bin')]), 413)
+    await page(send('/inbox/compose', letter, cookies), 415)
+    await page(sendLetter(cookies, { action: 'burn' }), 422)
+    expect(await count('outbox')).toBe(0)
+  })
+
+  it('leaves from the mailbox alone, and only where it may send', async () => {
+    const cookies = await browserOf(person, [gmail.read])
+    expect(await page(at('/inbox/compose', cookies))).toContain('No mailbox that may send')
+    expect(await page(sendLetter(cookies, {}), 403)).toContain('Permission to send was not given')
+    expect(await page(sendLetter(cookies, { from: 'boss@example.com' }), 422)).toContain(
+      'one of your connected mailboxes',
+    )
+    expect(await count('outbox')).toBe(0)
+  })
+
+  it.each([
+    ['queued', null, 'on its way', '3'],
+    ['sending', null, 'being sent', '3'],
+    ['unconfirmed', 'timeout', 'nothing is sent twice', null],
+    ['sent', null, 'stands in its conversation after the next sync', null],
+    ['failed', 'expired', 'could not be reached for a day', null],
+    ['failed', 'needs_reauthorization', 'Reconnect the mailbox', null],
+  ])('%s (%s) is told in words', async (status, error, words, refresh) => {
+    const cookies = await browserOf()
+    const place = (await sendLetter(cookies, {})).headers.get('Location') ?? ''
+    await query(
+      `UPDATE outbox SET status_cd = $1, last_error_cd = $2, due_at_utc = now() + interval '1 hour',
+         provider_thread_id_txt = 'abc', sent_at_utc = CASE WHEN $1 = 'sent' THEN now() END`,
+      [status, error],
+    )
+    const answer = await at(place, cookies)
+    expect(answer.headers.get('Refresh')).toBe(refresh)
+    expect(await page(answer)).toContain(words)
+  })
+})
