@@ -19,6 +19,7 @@ import {
   vend,
 } from '../support/app.ts'
 import { letterFor } from '../support/letters.ts'
+import { storeMails } from '../support/mail.ts'
 import { callWith, type Operation, otherMount, readOperations, someId } from '../support/operations.ts'
 import { png } from '../support/pictures.ts'
 
@@ -154,6 +155,8 @@ describe('real answers', () => {
     const sessions = await json<{ items: { id: string; is_current: boolean }[] }>(call('/auth/sessions', { bearer }))
     const stale = sessions.items.find((session) => !session.is_current)?.id ?? someId
     const at = `/api/v1/mail-accounts/${account.id}`
+    const mailId = crypto.randomUUID()
+    const file = { partId: '1', filename: 'a.pdf' }
     const asked: [string, () => Promise<Response>, number][] = [
       ['liveness', () => call('/health/liveness'), 200],
       ['health', () => call('/health'), 200],
@@ -261,6 +264,19 @@ describe('real answers', () => {
       ['listMailAccounts', () => call(`/api/v1/mail-accounts?user_id=${admin.userId}`, { bearer: key }), 200],
       ['readMailAccount', () => call(at, { bearer }), 200],
       ['readMailAccount', () => call(`/api/v1/mail-accounts/${someId}`, { bearer }), 404],
+      [
+        'listEmails',
+        async () => {
+          await storeMails(account.id, [{ id: mailId, thread: 'x', html: '<p>Hello</p>', attachments: [file] }])
+          return call('/emails?q=hello', { bearer })
+        },
+        200,
+      ],
+      ['listEmails', () => call('/emails?sort=size', { bearer }), 422],
+      ['listThreads', () => call('/emails/threads', { bearer }), 200],
+      ['readThread', () => call(`/emails/threads/${account.id.replaceAll('-', '')}.x`, { bearer }), 200],
+      ['readEmail', () => call(`/emails/${mailId}`, { bearer }), 200],
+      ['readAttachment', () => call(`/emails/${mailId}/attachments/9`, { bearer }), 404],
       ['reconnectMailAccount', () => call(`${at}/reconnect`, { bearer, json: {} }), 200],
       ['vendAccessToken', () => vend(key, account.id), 200],
       ['vendAccessToken', () => vend(bearer, account.id), 403],
