@@ -10,26 +10,32 @@ const mailsEach = 250
 
 const user = '01930000-0000-7000-8000-0000000000aa'
 const session = '01930000-0000-7000-8000-0000000000bb'
+const userOfTwo = '01930000-0000-7000-8000-0000000000cc'
+const sessionOfTwo = '01930000-0000-7000-8000-0000000000dd'
 
 beforeAll(async () => {
   await query(
     `INSERT INTO users (user_id, email_address_txt, email_verified_at_utc, email_proof_cd)
-     SELECT CASE WHEN n = 1 THEN $1::uuid ELSE gen_random_uuid() END, 'u' || n || '@gmail.com', now(), 'google' FROM generate_series(1, $2::int) n`,
-    [user, mailboxCount],
+     SELECT CASE n WHEN 1 THEN $1::uuid WHEN 2 THEN $2::uuid ELSE gen_random_uuid() END, 'u' || n || '@gmail.com', now(), 'google'
+     FROM generate_series(1, $3::int) n`,
+    [user, userOfTwo, mailboxCount],
   )
   await query(
-    `INSERT INTO sessions (session_id, user_id, credential_version_nbr, authenticated_at_utc, last_seen_at_utc) SELECT $1, user_id, credential_version_nbr, now(), now() FROM users WHERE user_id = $2`,
-    [session, user],
+    `INSERT INTO sessions (session_id, user_id, credential_version_nbr, authenticated_at_utc, last_seen_at_utc) SELECT id, user_id, credential_version_nbr, now(), now() FROM users JOIN (VALUES ($1::uuid, $2::uuid), ($3, $4)) AS s (id, user_id) USING (user_id)`,
+    [session, user, sessionOfTwo, userOfTwo],
   )
   await query(
     `INSERT INTO user_mail_accounts (user_id, email_address_txt, provider_cd, provider_subject_txt)
-     SELECT user_id, email_address_txt, 'google', user_id FROM users`,
+     SELECT user_id, email_address_txt, 'google', user_id::text FROM users
+     UNION ALL SELECT user_id, 'second@gmail.com', 'google', 'second' FROM users WHERE user_id = $1`,
+    [userOfTwo],
   )
-  // Every message has the word "hello", one in fifty "invoice", and the one mailbox asked for as much as any other.
+  // Every message has the word "hello", one in four "fourth", one in fifty "invoice", in each mailbox as in any other.
   await query(
     `INSERT INTO emails (user_mail_account_id, provider_message_id_txt, provider_thread_id_txt, subject_txt, snippet_txt, text_txt, sent_at_utc, label_ids_txt, search_tsv)
      SELECT a.user_mail_account_id, n, n / 3, 'Hello ' || n, 'hello', repeat('hello there ', 20), now() - n * interval '1 hour', '{INBOX}',
-       (format('%L %L %L %L:1A %L:2,3,4', ':m:' || replace(a.user_mail_account_id::text, '-', ''), ':l:INBOX', CASE WHEN n % 50 = 0 THEN 'invoice' ELSE 'w' || n END, 'hello', 'there'))::tsvector
+       (format('%L %L %L %L:1A %L:2,3,4 %L', ':m:' || replace(a.user_mail_account_id::text, '-', ''), ':l:INBOX', CASE WHEN n % 50 = 0 THEN 'invoice' ELSE 'w' || n END, 'hello', 'there',
+         CASE WHEN n % 4 = 0 THEN 'fourth' ELSE 'hello' END))::tsvector
      FROM user_mail_accounts a, generate_series(1, $1::int) n`,
     [mailsEach],
   )
@@ -75,15 +81,19 @@ interface Named {
   readonly params: readonly unknown[]
 }
 
+function valuesOf(statement: Named, overrides: Record<string, unknown>): unknown[] {
+  return statement.params.map((placeholder) => {
+    const { name } = placeholder as { name: string }
+    return { ...params, ...overrides }[name]
+  })
+}
+
 /** The generic plan, as a prepared statement runs after its fifth call. */
 async function explain(
   statement: Named,
   overrides: Record<string, unknown> = {},
 ): Promise<{ plan: Plan; ms: number; text: string }> {
-  const values = statement.params.map((placeholder) => {
-    const { name } = placeholder as { name: string }
-    return { ...params, ...overrides }[name]
-  })
+  const values = valuesOf(statement, overrides)
   const literal = (value: unknown): string =>
     value === null
       ? 'NULL'
@@ -148,8 +158,11 @@ describe('generic plans, over 120 mailboxes of 250 messages each', () => {
         reads.map(({ node }) => node),
         text,
       ).not.toContain('Seq Scan')
-      const [found] = reads.filter(({ index }) => index === 'emails_search_ix')
-      expect(found?.rows, text).toBe(mailsEach)
+      const rowsOf = (name: string) => reads.find(({ index }) => index === name)?.rows
+      const isRanked = statement.name.endsWith('-ranked')
+      // By date, a word of every message is found along the dates, and the index of words is not asked.
+      expect(rowsOf('emails_search_ix'), text).toBe(isRanked ? mailsEach : 0)
+      expect(rowsOf('emails_sent_ix'), text).toBe(isRanked ? undefined : 4 * 51)
     }
   })
 
@@ -159,6 +172,50 @@ describe('generic plans, over 120 mailboxes of 250 messages each', () => {
     expect(heap?.rows, text).toBe(mailsEach / 50)
   })
 })
+
+describe('pages of a search by date, over two mailboxes of one person', () => {
+  // In every message; in one of four, so that the newest just fill a page or just do not; in one of fifty.
+  it.each(['hello', 'fourth', 'invoice'])(
+    '"%s": each message once, newest first, by the walk and by the index',
+    async (word) => {
+      const found = await pagesOf(searchEmails, word)
+      const all = await query<{ id: string }>(
+        `SELECT email_id AS id FROM emails JOIN user_mail_accounts USING (user_mail_account_id)
+       WHERE user_id = $1 AND search_tsv @@ $2::tsquery ORDER BY sent_at_utc DESC, email_id DESC`,
+        [userOfTwo, `'${word}'`],
+      )
+      expect(found).toEqual(all.map(({ id }) => id))
+    },
+  )
+
+  it.each(['hello', 'fourth', 'invoice'])('"%s": each thread once, where its newest match stands', async (word) => {
+    const found = await pagesOf(searchThreads, word)
+    const all = await query<{ id: string }>(
+      `SELECT email_id AS id FROM (
+         SELECT DISTINCT ON (user_mail_account_id, provider_thread_id_txt) email_id, sent_at_utc
+         FROM emails JOIN user_mail_accounts USING (user_mail_account_id)
+         WHERE user_id = $1 AND search_tsv @@ $2::tsquery
+         ORDER BY user_mail_account_id, provider_thread_id_txt, sent_at_utc DESC, email_id DESC
+       ) head ORDER BY sent_at_utc DESC, email_id DESC`,
+      [userOfTwo, `'${word}'`],
+    )
+    expect(found).toEqual(all.map(({ id }) => id))
+  })
+})
+
+/** Ids of all pages, one after the other, eleven at a time. */
+async function pagesOf(statement: Named, word: string): Promise<string[]> {
+  const limit = 11
+  const found: string[] = []
+  for (let cursor: Record<string, unknown> = {}; ; ) {
+    const asked = { callerUserId: userOfTwo, callerSessionId: sessionOfTwo, limit, tsquery: `'${word}'`, ...cursor }
+    const rows = await query<{ id: string; sortMicros: string }>(statement.text, valuesOf(statement, asked))
+    found.push(...rows.map(({ id }) => id))
+    const last = rows.at(-1)
+    if (last === undefined || rows.length < limit) return found
+    cursor = { cursorMicros: last.sortMicros, cursorId: last.id }
+  }
+}
 
 describe('what the index is asked', () => {
   it.each([
