@@ -26,7 +26,8 @@ export interface Built {
   readonly gzipBytes: number
   /** Bytes by package (or room of ours), largest first; a compiled module stands by its own name. */
   readonly parts: readonly (readonly [name: string, bytes: number])[]
-  readonly controls: Readonly<Record<ControlName, BuiltWorker>>
+  /** Those that were wanted. */
+  readonly controls: Readonly<Partial<Record<ControlName, BuiltWorker>>>
   readonly entry: string
   /** The folder of the static files. */
   readonly assets: string
@@ -37,8 +38,8 @@ const metafile = z.object({
   outputs: z.record(z.string(), z.object({ inputs: z.record(z.string(), z.object({ bytesInOutput: z.number() })) })),
 })
 
-/** Builds everything into `folder`. */
-export async function buildAll(folder: string): Promise<Built> {
+/** Builds the Worker and these controls into `folder`. */
+export async function buildAll(folder: string, wanted: readonly ControlName[]): Promise<Built> {
   const assets = join(projectRoot, 'public')
   if (!existsSync(join(assets, 'assets', 'common-passwords.txt'))) await buildAssets()
   const settings = await readFile(join(projectRoot, 'wrangler.toml'), 'utf8')
@@ -51,14 +52,14 @@ export async function buildAll(folder: string): Promise<Built> {
   const candidate = await readBuilt(own, 'index.js')
   const uploaded = [Buffer.from(candidate.bundle), ...candidate.compiled.map(([, bytes]) => bytes)]
   const total = (sizeOf: (bytes: Buffer) => number): number => uploaded.reduce((sum, bytes) => sum + sizeOf(bytes), 0)
-  const controls = await Promise.all(controlNames.map((name) => buildControl(folder, name, date, flags)))
+  const controls = await Promise.all(wanted.map((name) => buildControl(folder, name, date, flags)))
   const meta = metafile.parse(JSON.parse(await readFile(join(own, 'bundle-meta.json'), 'utf8')))
   return {
     candidate,
     bundleBytes: total((bytes) => bytes.length),
     gzipBytes: total((bytes) => gzipSync(bytes).length),
     parts: partsOf(meta, candidate),
-    controls: Object.fromEntries(controls) as Record<ControlName, BuiltWorker>,
+    controls: Object.fromEntries(controls),
     entry: stripTypeScriptTypes(await readFile(join(import.meta.dirname, 'workers', 'entry.ts'), 'utf8')),
     assets,
     compatibility: { date, flags },

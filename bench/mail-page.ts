@@ -30,7 +30,7 @@ function rateLines({ groups, faraway }: MailResults): Line[] {
       const budget = rateBudgets.get(one.name)
       return {
         path: `${one.name}: rate`,
-        measured: `${fixed(one.ratio)} of ${control?.name} (${one.rate.toFixed(0)}/s, p50 ${fixed(one.p50, 1)} ms, p99 ${fixed(one.p99, 1)} ms)`,
+        measured: `${fixed(one.ratio)} of ${control?.name} (${one.rate.toFixed(0)}/s, p50 ${fixed(one.p50, 1)} ms, p99 ${fixed(one.p99, 1)} ms; workerd ${fixed(one.workerCpu)} ms, PostgreSQL ${fixed(one.databaseCpu)} ms)`,
         budget: budget === undefined ? 'none' : `≥ ${budget}`,
         isKept: budget === undefined ? null : one.ratio >= budget,
       }
@@ -91,7 +91,7 @@ function syncLines({ syncs, syncTrips }: MailResults): Line[] {
     ...runs,
     {
       path: 'sync: round trips a page of 50',
-      measured: `${fixed(syncTrips.perPage)} (${syncTrips.messages} messages, all trips of the walk; asking for it ${syncTrips.request})`,
+      measured: `${fixed(syncTrips.perPage)} (beside ${syncTrips.besides} of the whole walk)`,
       budget: `≤ ${tripsAPage}`,
       isKept: syncTrips.perPage <= tripsAPage,
     },

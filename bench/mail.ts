@@ -1,5 +1,6 @@
 // The mail part of the bench: a million stored messages listed and searched, mailboxes brought in step, letters sent.
 
+import type { ControlName } from './build.ts'
 import { explainMail, type MailPlan } from './mail-plans.ts'
 import { measureSearches, type SearchTimes, searchKinds, searchShooter } from './mail-search.ts'
 import { type StoredMail, seedMail } from './mail-seed.ts'
@@ -38,7 +39,16 @@ export interface MailFigures {
   readonly sends: number
 }
 
+/** The controls that mail is measured against. */
+export const mailControls: readonly ControlName[] = ['empty', 'query', 'insert']
+
+/** People that are needed beside those whose mailboxes are filled beforehand. */
+export const syncingPeople = (figures: MailFigures): number => figures.syncs.length + countedSyncs
+
 const lanes = 16
+/** Walks whose trips are counted: one of so many pages, one twice as long. */
+const countedSyncs = 2
+const countedPages = 5
 /** The paths that are held to one query, by their names here. */
 export const listPath = 'mail list'
 export const searchPath = 'mail search'
@@ -50,7 +60,7 @@ export async function measureMail(
   { figures, say }: { readonly figures: MailFigures; readonly say: (line: string) => void },
 ): Promise<MailResults> {
   // Mailboxes that are filled by a sync are none of those that are filled beforehand.
-  const syncing = callers.signedIn.slice(0, figures.syncs.length + 1)
+  const syncing = callers.signedIn.slice(0, syncingPeople(figures))
   const owners = callers.signedIn.slice(syncing.length)
   const filled = callers.people.slice(syncing.length, syncing.length + figures.mailboxes)
   say(`storing ${figures.messages} messages`)
@@ -93,7 +103,7 @@ export async function measureMail(
   const syncs: SyncRun[] = []
   for (const [index, messages] of figures.syncs.entries())
     syncs.push(await runSync(world, at(syncing, index), messages))
-  const syncTrips = await countSync(world, at(syncing, figures.syncs.length), figures.syncs[0] ?? 0)
+  const syncTrips = await countSync(world, syncing.slice(figures.syncs.length), countedPages)
   const date = new Date().toISOString().slice(0, 10)
   return {
     date,

@@ -5,7 +5,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { projectRoot } from '../scripts/postgres.ts'
-import { type MailFigures, type MailResults, measureMail } from './mail.ts'
+import { type MailFigures, type MailResults, mailControls, measureMail, syncingPeople } from './mail.ts'
 import { mailTable, searchTable } from './mail-page.ts'
 import type { Measured } from './measure.ts'
 import { type Kept, measureKept, measureStartUp, measureTenLogins, type StartUp, type TenLogins } from './memory.ts'
@@ -74,7 +74,7 @@ async function main(): Promise<void> {
   process.removeAllListeners('warning')
   const only = option('only')
   if (only !== null && only !== 'mail') throw new Error('--only takes mail')
-  const world = await openWorld(say)
+  const world = await openWorld(say, only === 'mail' ? mailControls : undefined)
   try {
     const results = only === null ? await measureAll(world) : await measureMailAlone(world)
     if ('mail' in results) {
@@ -98,7 +98,7 @@ async function write(text: string): Promise<void> {
 
 /** With no more people than mail needs. */
 async function measureMailAlone(world: World): Promise<MailResults> {
-  const people = await seedAccounts(world, 0, mailFigures.mailboxes + mailFigures.syncs.length + 1)
+  const people = await seedAccounts(world, 0, mailFigures.mailboxes + syncingPeople(mailFigures))
   const callers = { people, signedIn: await signIn(world, people.slice(0, signedIn)), serviceKey: '' }
   return measureMail(world, callers, { figures: mailFigures, say })
 }

@@ -9,7 +9,7 @@ import { freshKeys } from '../scripts/keys.ts'
 import { migrate } from '../scripts/migrate.ts'
 import { startPostgres } from '../scripts/postgres.ts'
 import { watchdog } from '../scripts/watchdog.ts'
-import { type Built, buildAll, type ControlName } from './build.ts'
+import { type Built, buildAll, type ControlName, controlNames } from './build.ts'
 import { type Services, startServices } from './services.ts'
 import { startWorkerd, type Workerd } from './workerd.ts'
 
@@ -32,11 +32,14 @@ export interface World {
   close(): Promise<void>
 }
 
-export async function openWorld(say: (line: string) => void): Promise<World> {
+export async function openWorld(
+  say: (line: string) => void,
+  controls: readonly ControlName[] = controlNames,
+): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), 'gatepost-bench-'))
   watchdog().watchFolder(folder)
   say('building the Worker and its controls')
-  const built = await buildAll(folder)
+  const built = await buildAll(folder, controls)
   say('starting PostgreSQL')
   // Not the tests' ephemeral server: fsync and synchronous_commit stay on, as a production server has them.
   const dataDir = `${folder}-postgres`
@@ -73,6 +76,7 @@ export async function openWorld(say: (line: string) => void): Promise<World> {
     services,
     async start(what, way = 'direct') {
       const worker = what === 'candidate' ? built.candidate : built.controls[what]
+      if (worker === undefined) throw new Error(`the control ${what} was not built`)
       const compiled = (folder: string) => worker.compiled.map(([name, bytes]) => [`${folder}${name}`, bytes] as const)
       const modules =
         what === 'candidate'
