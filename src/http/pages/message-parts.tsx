@@ -166,7 +166,8 @@ function attachmentPath(email: Email, { partId }: EmailAttachment): string {
 
 const MessageActions = ({ email, accounts }: { email: Email; accounts: readonly MailAccount[] }) => {
   const own = new Set(accounts.map(({ email: address }) => address.toLowerCase()))
-  const others = [...email.to, ...email.cc].filter(({ address }) => !own.has(address.toLowerCase()))
+  const people = [...(email.from === null ? [] : [email.from]), ...email.to, ...email.cc]
+  const others = new Set(people.map(({ address }) => address.toLowerCase()).filter((address) => !own.has(address)))
   const reply = `${inboxPath}/compose?reply_to=${email.id}`
   const from = email.from?.address ?? ''
   return (
@@ -174,7 +175,7 @@ const MessageActions = ({ email, accounts }: { email: Email; accounts: readonly 
       <a class="button" href={reply}>
         Reply<span class="sr-only"> to {personName(email.from ?? nobody)}</span>
       </a>
-      {others.length === 0 ? null : (
+      {others.size < 2 ? null : (
         <a class="button" href={`${reply}&all=1`}>
           Reply all
         </a>
