@@ -9,7 +9,6 @@ import type { Db } from '../db/client.ts'
 import { assertReach } from '../db/reach.ts'
 import { AppError, type ErrorCode } from '../errors.ts'
 import type { SendMessage } from '../messages.ts'
-import { composeMime } from './mime-message.ts'
 import {
   acceptOutgoing,
   type LookRow,
@@ -65,7 +64,7 @@ export async function acceptEmail(
     }
     const accountId = mailboxThatMaySend(found, found.isKey, request.replyToEmailId)
     const messageId = newMessageId(found.address)
-    const { mime, threadId, recipientCount } = write(deps, draft, found, messageId)
+    const { mime, threadId, recipientCount } = await write(deps, draft, found, messageId)
     const written = { accountId, sendScope, bodyHash, messageId, threadId, mime, recipientCount, idempotencyKey }
     const row = await deps.db.first(acceptOutgoing, { ...sought, ...written, ...origin })
     if (row !== null) return { ...row, messages: [{ kind: 'send', outbox_id: row.id }] }
@@ -91,12 +90,12 @@ function mailboxThatMaySend(found: LookRow, isKey: boolean, replyToId: string | 
 }
 
 /** The whole message. Its sender is the mailbox, whatever was asked for under that address. */
-function write(
+async function write(
   deps: OutboxDeps,
   draft: Draft,
   found: LookRow,
   messageId: string,
-): { mime: string; threadId: string | null; recipientCount: number } {
+): Promise<{ mime: string; threadId: string | null; recipientCount: number }> {
   const original =
     found.originalId === null ? null : { ...found, from: found.sender, to: found.recipients, replyTo: found.replyTo }
   const isNobodyNamed = draft.to.length + draft.cc.length + draft.bcc.length === 0
@@ -105,6 +104,8 @@ function write(
     throw invalid('to', 'must be given: the message it answers names nobody to answer')
   const subject = draft.subject ?? (original === null ? '' : replySubject(original.subject))
   const isInThread = original !== null && found.isSameMailbox && isSameSubject(subject, original.subject)
+  // Loaded when it is used: its package needs a module of the runtime, and the document is read in Node, too.
+  const { composeMime } = await import('./mime-message.ts')
   const mime = composeMime(
     {
       ...draft,

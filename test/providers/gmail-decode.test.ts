@@ -167,6 +167,7 @@ describe('an attachment', () => {
     ['a disguise', 'invoice\u202efdp.exe', 'invoicefdp.exe'],
     ['control characters', 'a\r\n\0b.pdf', 'a b.pdf'],
     ['300 characters', 'x'.repeat(300), 'x'.repeat(255)],
+    ['300 characters and an extension', `${'x'.repeat(300)}.pdf`, `${'x'.repeat(251)}.pdf`],
   ])('named with %s', (_, filename, shown) => {
     expect(decode(multi('mixed', file('1', filename))).attachments[0]?.filename).toBe(shown)
   })

@@ -62,7 +62,11 @@ export function readReferences(value: string | undefined): string[] {
 /** A file's name without what could disguise it; a path in it stays, since nothing here opens files. */
 export function readFilename(name: string): string {
   const bidi = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
-  return fitText(withoutControls(decodeWords(name.slice(0, MAX_HEADER_LENGTH))).replace(bidi, ''), MAX_FILENAME_LENGTH)
+  const whole = withoutControls(decodeWords(name.slice(0, MAX_HEADER_LENGTH))).replace(bidi, '')
+  // What says how to open it stands at the end, and is kept.
+  const extension = /\.[\p{L}\p{N}]{1,10}$/u.exec(whole)?.[0] ?? ''
+  if (whole.length <= MAX_FILENAME_LENGTH) return fitText(whole, MAX_FILENAME_LENGTH)
+  return fitText(whole, MAX_FILENAME_LENGTH - extension.length) + extension
 }
 
 /** The value before the parameters, lower case: `attachment`, `text/plain`. */
