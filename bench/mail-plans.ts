@@ -1,5 +1,5 @@
 // The statements that list and search mail, under generic plans over all that is stored: their time, and the indexes they
-// go by. The word index must carry every search, the index of dates every list.
+// go by. None of them may read a whole table.
 import { callerParams } from '../src/db/caller.ts'
 import type { Statement } from '../src/db/client.ts'
 import { browseEmails, browseThreads } from '../src/mail/list.sql.ts'
@@ -15,8 +15,8 @@ import type { World } from './world.ts'
 export interface MailPlan extends Plan {
   /** What was asked. */
   readonly kind: string
-  /** The indexes it must go by. */
-  readonly needed: readonly string[]
+  /** A list by that of dates, a search by that of words or (what is common, by date) that of dates; threads by theirs. */
+  readonly isByIndex: boolean
 }
 
 const pageLimit = 51
@@ -46,9 +46,16 @@ export async function explainMail(world: World, owners: readonly SignedIn[]): Pr
         : plan.kind === 'search'
           ? await explained([searchEmails, searchThreads], { ...shared, ...plan.params })
           : await explained([searchEmailsRanked, searchThreadsRanked], { ...shared, ...plan.params })
-    const ofThreads = isOfThreads ? ['emails_thread_ix'] : []
-    const needed = [plan.kind === 'browse' ? 'emails_sent_ix' : 'emails_search_ix', ...ofThreads]
-    plans.push({ ...found, kind: kind.name, needed })
+    const finding = {
+      browse: ['emails_sent_ix'],
+      search: ['emails_search_ix', 'emails_sent_ix'],
+      ranked: ['emails_search_ix'],
+    }
+    const isByIndex =
+      finding[plan.kind].some((index) => found.indexes.includes(index)) &&
+      (!isOfThreads || found.indexes.includes('emails_thread_ix')) &&
+      !found.wholeTables.some((table) => table.startsWith('emails '))
+    plans.push({ ...found, kind: kind.name, isByIndex })
   }
   return plans
 }

@@ -69,6 +69,26 @@ export async function runSync(world: World, owner: SignedIn, messages: number): 
   }
 }
 
+/** The same with a heap of so many megabytes: whether it gets by with that. */
+export async function syncsWithHeap(
+  world: World,
+  owner: SignedIn,
+  { messages, heapMegabytes }: { readonly messages: number; readonly heapMegabytes: number },
+): Promise<boolean> {
+  const worker = await world.start('candidate', 'direct', heapMegabytes)
+  await world.services.setGmail({ email: owner.email, messages })
+  try {
+    await askForSync(worker, owner)
+    await carryOn(worker, owner)
+    await expectStored(world, owner, messages)
+    return true
+  } catch {
+    return false
+  } finally {
+    await worker.stop()
+  }
+}
+
 /** The trips of a walk of `pages`, and of one twice as long: the difference is what a page takes. */
 export async function countSync(world: World, owners: readonly SignedIn[], pages: number): Promise<SyncTrips> {
   const worker = await world.start('candidate', 'counted')

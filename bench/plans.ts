@@ -38,6 +38,7 @@ const nodeSchema = z.object({
   'Relation Name': z.string().optional(),
   'Index Name': z.string().optional(),
   'Actual Rows': z.number().optional(),
+  'Actual Loops': z.number().optional(),
   Plans: z.array(z.unknown()).optional(),
 })
 
@@ -174,6 +175,7 @@ function wholeTablesOf(tree: unknown): string[] {
 function indexesOf(tree: unknown): string[] {
   const node = nodeSchema.safeParse(tree)
   if (!node.success) return []
-  const { 'Index Name': index, Plans: plans } = node.data
+  const { 'Index Name': index, 'Actual Loops': loops, Plans: plans } = node.data
+  if (loops === 0) return []
   return [...(index === undefined ? [] : [index]), ...(plans ?? []).flatMap(indexesOf)]
 }

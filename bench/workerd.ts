@@ -16,6 +16,8 @@ export interface WorkerdSetup {
   readonly kvPort: number
   readonly databasePort: number
   readonly settings: Readonly<Record<string, string>>
+  /** Of V8's heap, at most; as in production where it is not given. */
+  readonly heapMegabytes?: number | undefined
 }
 
 export interface Workerd {
@@ -42,7 +44,7 @@ export interface Memory {
 
 const clockTicks = 100
 /** What production gives an isolate; without it V8 lets the heap grow to several times that before it tidies up. */
-const heapMegabytes = 128
+const isolateHeapMegabytes = 128
 
 /** Starts the process and resolves when it listens. Its log goes to a file in its folder. */
 export async function startWorkerd(setup: WorkerdSetup): Promise<Workerd> {
@@ -129,7 +131,7 @@ const config :Workerd.Config = (
     (name = "kv", external = (address = "127.0.0.1:${setup.kvPort}", http = ())),
     (name = "internet", network = (allow = ["local", "private", "public"])),
   ],
-  v8Flags = ["--max-heap-size=${heapMegabytes}"],
+  v8Flags = ["--max-heap-size=${setup.heapMegabytes ?? isolateHeapMegabytes}"],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
 );
 const main :Workerd.Worker = (

@@ -25,7 +25,7 @@ export interface World {
   readonly sql: postgres.Sql
   readonly services: Services
   /** Starts a process of the Worker, or of a control; `counted` ones reach PostgreSQL through the counting proxy. */
-  start(what: 'candidate' | ControlName, way?: 'direct' | 'counted'): Promise<Workerd>
+  start(what: 'candidate' | ControlName, way?: 'direct' | 'counted', heapMegabytes?: number): Promise<Workerd>
   signIdToken(claims: Readonly<Record<string, unknown>>): string
   /** Processor seconds of PostgreSQL so far; null where /proc does not say. */
   databaseCpuSeconds(): Promise<number | null>
@@ -74,7 +74,7 @@ export async function openWorld(
     keys,
     sql,
     services,
-    async start(what, way = 'direct') {
+    async start(what, way = 'direct', heapMegabytes) {
       const worker = what === 'candidate' ? built.candidate : built.controls[what]
       if (worker === undefined) throw new Error(`the control ${what} was not built`)
       const compiled = (folder: string) => worker.compiled.map(([name, bytes]) => [`${folder}${name}`, bytes] as const)
@@ -85,7 +85,8 @@ export async function openWorld(
       const databasePort = way === 'direct' ? services.poolPort : services.countedPoolPort
       const { compatibility, assets } = built
       const { kvPort } = services
-      const started = await startWorkerd({ folder, modules, compatibility, assets, kvPort, databasePort, settings })
+      const ports = { kvPort, databasePort }
+      const started = await startWorkerd({ folder, modules, compatibility, assets, settings, heapMegabytes, ...ports })
       running.add(started)
       return {
         ...started,
