@@ -57,12 +57,13 @@ export interface WalkParams extends WhichMailbox {
 
 const isOpen = sql`s.walk_state_cd IN ('queued', 'running')`
 const isFull = sql`(EXCLUDED.walk_kind_cd = 'full')`
-/** One that does what was asked for is under way: it is joined. */
-const joins = sql`(${isOpen} AND (s.walk_kind_cd = 'full' OR NOT ${isFull} OR (s.walk_kind_cd = 'relist' AND s.walk_since_utc IS NULL)))`
+/** One that does all that was asked for is under way: it is joined. */
+const joins = sql`(${isOpen} AND (s.walk_kind_cd = 'full' OR (s.walk_kind_cd = 'relist' AND s.walk_since_utc IS NULL)
+      OR (NOT ${isFull} AND coalesce(s.wanted_cnt >= EXCLUDED.wanted_cnt, false))))`
 /** The newest are asked for, and all of it is here. */
 const isHere = sql`(NOT ${isFull} AND s.walk_state_cd = 'done' AND s.walk_since_utc IS NULL AND s.walk_kind_cd IN ('full', 'relist'))`
-/** A re-list of a part becomes one of all: what its cursor needs is done by it as well. */
-const widens = sql`(${isOpen} AND ${isFull} AND s.walk_kind_cd = 'relist')`
+/** A re-list of a part goes on as one that does this, too: its cursor is needed. */
+const widens = sql`(${isOpen} AND s.walk_kind_cd = 'relist')`
 const begun = (fresh: SQL, kept: SQL): SQL => sql`CASE WHEN ${joins} OR ${isHere} THEN ${kept} ELSE ${fresh} END`
 const nullUnlessKept = [
   'walk_cursor_txt',
@@ -91,9 +92,10 @@ export const requestWalkRow = statement<ReachParams & OriginParams & WalkParams,
     ON CONFLICT (user_mail_account_id) DO UPDATE SET
       walk_kind_cd = ${begun(sql`CASE WHEN ${widens} THEN 'relist' ELSE EXCLUDED.walk_kind_cd END`, sql`s.walk_kind_cd`)},
       walk_state_cd = ${begun(sql`'queued'`, sql`s.walk_state_cd`)},
+      -- Another id: whoever works at the walk just now knows of the old wish only, and can store nothing of it.
       walk_id = ${begun(sql`EXCLUDED.walk_id`, sql`s.walk_id`)},
-      walk_since_utc = ${begun(sql`EXCLUDED.walk_since_utc`, sql`s.walk_since_utc`)},
-      wanted_cnt = CASE WHEN ${isOpen} THEN greatest(s.wanted_cnt, EXCLUDED.wanted_cnt) ELSE ${begun(sql`EXCLUDED.wanted_cnt`, sql`s.wanted_cnt`)} END,
+      walk_since_utc = ${begun(sql`CASE WHEN ${widens} AND NOT ${isFull} THEN s.walk_since_utc ELSE EXCLUDED.walk_since_utc END`, sql`s.walk_since_utc`)},
+      wanted_cnt = ${begun(sql`CASE WHEN ${widens} THEN greatest(s.wanted_cnt, EXCLUDED.wanted_cnt) ELSE EXCLUDED.wanted_cnt END`, sql`s.wanted_cnt`)},
       counted_cnt = ${begun(sql`0`, sql`s.counted_cnt`)},
       walk_cursor_txt = ${begun(sql`CASE WHEN ${widens} THEN s.walk_cursor_txt END`, sql`s.walk_cursor_txt`)},
       ${sql.join(
