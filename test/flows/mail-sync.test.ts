@@ -1,5 +1,5 @@
 // Sync as its callers meet it: on demand, by the queue, in step with the local Google, through faults of it and of ours.
-import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createDb } from '../../src/db/client.ts'
 import { addMessage, emptyPage, storePage } from '../../src/mail/store-page.ts'
 import type { MailMessage } from '../../src/providers/mail.ts'
@@ -16,6 +16,9 @@ import {
   sync,
 } from '../support/sync.ts'
 import { adminKey, auditOf, consume, heldQueue, seedMailboxes, tick } from '../support/vault.ts'
+
+// Whole mailboxes on a busy machine take their time.
+vi.setConfig({ testTimeout: 60_000 })
 
 beforeAll(async () => {
   await truncateAll()
@@ -250,6 +253,19 @@ describe('one message', () => {
     expect(parts / batches).toBeLessThanOrEqual(50)
     expect(await record(box)).toMatchObject({ state: 'done', counted: 120, total: 120, eta_seconds: null })
     expect(await storedMail(box.id)).toEqual(await googleMail(box.email, 120))
+    // A wish for fewer joins, one for more counts whenever it comes.
+    await json(sync(box, { count: 125 }, { env: held() }), 202)
+    await json(sync(box, { count: 51 }, { env: held() }), 202)
+    await google.fault({ path: '/gmail/v1/users/me/messages', delayMs: 500, process: true })
+    await Promise.all([
+      drain(box.id),
+      new Promise((resolve) => setTimeout(resolve, 250)).then(() =>
+        json(sync(box, { count: 130 }, { env: held() }), 202),
+      ),
+    ])
+    await drain(box.id)
+    expect(await record(box)).toMatchObject({ state: 'done', kind: 'newest', counted: 130, total: 130 })
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email, 130))
   })
 })
 
@@ -355,7 +371,12 @@ describe('a whole mailbox', () => {
     expect(synced).toMatchObject({ fetched: 10, inserted: 10, has_more: true })
     expect(await record(box)).toMatchObject({ state: 'running', kind: 'relist' })
     expect(await cursor()).toBe(before)
-    // It expires again meanwhile, and mail goes on arriving.
+    // The newest so many are asked for meanwhile: what is repaired comes first.
+    expect(await json(sync(box, { count: 60 }, { env: held() }), 202)).toMatchObject({
+      kind: 'relist',
+      state: 'running',
+    })
+    // It fails meanwhile, and mail goes on arriving.
     await google.fault({ path: batchPath, drop: 'before', times: 5 })
     await drain(box.id)
     expect(await cursor()).toBe(before)
@@ -390,6 +411,33 @@ describe('a whole mailbox', () => {
       kind: 'relist',
       relisted: { count: 1, added: 2, deleted: 2 },
     })
+  })
+
+  it('with the database 20 ms away, walks asked for, read and synced over one another end in step', async () => {
+    const box = await newBox()
+    await google.generateMail(box.email, 110, 6)
+    await json(sync(box, { count: 60 }, { env: held() }), 202)
+    await proxy.setDelay(20)
+    try {
+      const statuses: number[] = []
+      const asking = async (): Promise<void> => {
+        for (let round = 0; round < 3; round += 1) {
+          const answers = await Promise.all([
+            backFill(box, held()),
+            sync(box, { count: 5 }, { env: held() }),
+            call(`/api/v1/mail-accounts/${box.id}/sync`, { bearer: box.bearer }),
+          ])
+          statuses.push(...answers.map(({ status }) => status))
+        }
+      }
+      await Promise.all([drain(box.id), drain(box.id), asking()])
+      expect(statuses.filter((status) => ![200, 202, 409].includes(status))).toEqual([])
+    } finally {
+      await proxy.setDelay(0)
+    }
+    await drain(box.id)
+    expect(await record(box)).toMatchObject({ state: 'done', kind: 'full', last_error: null })
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
   })
 
   it('makes room for somebody who waits', async () => {
