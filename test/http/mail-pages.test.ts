@@ -360,4 +360,13 @@ describe('a message that is written', () => {
     expect(answer.headers.get('Refresh')).toBe(refresh)
     expect(await page(answer)).toContain(words)
   })
+
+  it('that was sent leads to its conversation once something of it is synced', async () => {
+    const cookies = await browserOf()
+    await store([{ thread: 't1', subject: 'Plan' }])
+    const place = (await sendLetter(cookies, {})).headers.get('Location') ?? ''
+    await query(`UPDATE outbox SET status_cd = 'sent', sent_at_utc = now(), provider_thread_id_txt = 't1'`)
+    const thread = `/inbox/threads/${(await mailboxOf()).replaceAll('-', '')}.t1`
+    expect(await page(at(place, cookies))).toContain(`href="${thread}"`)
+  })
 })

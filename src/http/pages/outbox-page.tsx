@@ -7,7 +7,6 @@ import { AppError } from '../../errors.ts'
 import type { OutgoingRow } from '../../mail/outbox.sql.ts'
 import { readOutgoing } from '../../mail/outbox.ts'
 import { readThread } from '../../mail/read.ts'
-import { printThreadId } from '../../mail/thread-id.ts'
 import type { AppContext } from '../context.ts'
 import { uuid } from '../routes/shapes.ts'
 import { MailNav } from './inbox-parts.tsx'
@@ -124,8 +123,8 @@ const Times = ({ row, now }: { row: OutgoingRow; now: Date }) => (
 
 /** Where the message stands, or will: nothing for a conversation of which nothing was synced yet. */
 async function conversationOf(c: AppContext, claim: CookieClaim, row: OutgoingRow): Promise<string | null> {
-  if (row.status !== 'sent' || row.threadId === null) return null
-  const threadId = printThreadId({ accountId: row.accountId, providerThreadId: row.threadId })
+  const { threadId } = row
+  if (row.status !== 'sent' || threadId === null) return null
   try {
     await readThread(c.env.deps, claim, { threadId, forUserId: null, pictures: 'none' })
     return `${inboxPath}/threads/${threadId}`
