@@ -76,11 +76,11 @@ export function searchShooter(kind: SearchKind, owners: readonly SignedIn[], tak
   })
 }
 
-/** `requests` of each kind one at a time, then as many eight at once; a tenth beforehand to warm up. */
+/** `requests` of each kind one at a time, then as many eight at once, or as many as `seconds` allow; a few to warm up. */
 export async function measureSearches(
   worker: Workerd,
   owners: readonly SignedIn[],
-  requests: number,
+  { requests, seconds }: { readonly requests: number; readonly seconds: number },
 ): Promise<SearchTimes[]> {
   const times: SearchTimes[] = []
   for (const kind of searchKinds) {
@@ -90,13 +90,13 @@ export async function measureSearches(
     })
     const run = (count: number, lanes: number): ReturnType<typeof load> => {
       let left = count
-      return load(worker.port, (lane) => (left-- > 0 ? shooter(lane) : null), { lanes })
+      return load(worker.port, (lane) => (left-- > 0 ? shooter(lane) : null), { lanes, seconds })
     }
-    await run(Math.ceil(requests / 10), 4)
+    await run(Math.ceil(requests / 20), 4)
     items = 0
     const alone = await run(requests, 1)
     const eight = await run(requests, 8)
-    times.push({ name: kind.name, alone, eight, items: items / (2 * requests) })
+    times.push({ name: kind.name, alone, eight, items: items / (alone.count + eight.count) })
   }
   return times
 }

@@ -35,8 +35,8 @@ export interface MailFigures {
   readonly seconds: number
   readonly messages: number
   readonly mailboxes: number
-  /** Of each kind of search, one at a time and eight at once. */
-  readonly searches: number
+  /** Of each kind of search at most, one at a time and eight at once. */
+  readonly searches: { readonly requests: number; readonly seconds: number }
   readonly syncs: readonly number[]
   readonly sends: number
 }
