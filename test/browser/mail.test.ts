@@ -291,7 +291,7 @@ describe.skipIf(executablePath === null)('mail in a browser', () => {
     expect([...found, ...(await auditPages(page, stack.url, others))]).toEqual([])
   })
 
-  it('the keyboard reaches the search, the folders and the first thread in this order, each of them seen', async () => {
+  it('the keyboard reaches writing, the folders, the search and the first thread in this order, each of them seen', async () => {
     await open('/inbox')
     const stops: string[] = []
     for (let stop = 0; stop < 30; stop += 1) {
