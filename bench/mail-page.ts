@@ -166,17 +166,17 @@ Over HTTP, the answer's JSON included; the mailboxes take turns. "Found" is what
   messages that match, since they are put in order of their date before the first of them is shown. By **relevance** the
   newest 2,000 that match are ranked, each by its whole text. A **substring** is no word: every message of the mailbox is
   looked at. A **prefix** is looked up among the words of all mailboxes.
-- **sync**: Gmail is a stub that writes prepared answers (36 KB a message on average, one in a hundred 1 MB of HTML), so
+- **sync**: Gmail is a stub that writes prepared answers (40 KB a message on average, one in a hundred 1 MB of HTML), so
   the time is the Worker's and PostgreSQL's; from a real Gmail its quota lets through 300 messages a minute and mailbox.
   The peak is that of a process that did nothing else; most of it is garbage that V8 leaves lying until the heap of 128 MB
   is full, so a sync with half of that heap tells more.
 - **send**: taken in is one trip beside one insert; the queue's consumer sends to a provider that answers at once.`
 }
 
-/** \`page\` with this section in place of the one it has. */
+/** `page` with this section in place of the one it has, or before the bundle's. */
 export function withMailSection(page: string, mail: MailResults): string {
-  const start = page.indexOf(`\n${mailHeading}\n`) + 1
-  const end = page.indexOf('\n## ', start + 1)
-  if (start === 0 || end < 0) throw new Error('the page has no section of mail: make a full run first')
-  return `${page.slice(0, start)}${mailSection(mail)}\n${page.slice(end)}`
+  const start = page.indexOf(`\n${mailHeading}\n`)
+  const end = start < 0 ? page.indexOf('\n## The bundle\n') : page.indexOf('\n## ', start + 1)
+  if (end < 0) throw new Error('the page has another form than ours: make a full run first')
+  return `${page.slice(0, (start < 0 ? end : start) + 1)}${mailSection(mail)}\n${page.slice(end)}`
 }
