@@ -4,7 +4,7 @@
 import type { MailLabel } from '../providers/mail.ts'
 import { relabelMessages, storeLabels } from './labels.sql.ts'
 import { facet, facetsOfLabels, labelNameFacet, mailboxFacet, quoteLexeme } from './search-terms.ts'
-import { askPlainly, type SyncRun } from './sync-run.ts'
+import { askPlainly, type SyncRun, SyncStop } from './sync-run.ts'
 
 const readEveryMs = 3_600_000
 const messagesPerStatement = 1_000
@@ -30,15 +30,30 @@ function isSystemLabel(id: string): boolean {
 
 async function readLabels(run: SyncRun): Promise<void> {
   run.hasReadLabels = true
-  const labels = await askPlainly(run, run.adapter.costs.labels, (token) => run.adapter.labels(token))
+  const labels = await askForLabels(run)
+  if (labels === null) return
   const names = new Map(labels.filter(({ isSystem }) => !isSystem).map(({ id, name }) => [id, name]))
   const old = run.labelNames
   run.labelNames = names
   run.labelIds = new Set(labels.map(({ id }) => id))
   const unfinished = new Set<string>()
-  for (const [id, name] of old) if (names.get(id) !== name && !(await relabel(run, id, name, names))) unfinished.add(id)
+  // A name that comes late (the one before could not be read) is put on what is stored; a first sync has stored nothing.
+  const late = run.lease.cursor === null ? [] : [...names.keys()].filter((id) => !old.has(id))
+  for (const id of [...old.keys(), ...late])
+    if (names.get(id) !== old.get(id) && !(await relabel(run, id, old.get(id), names))) unfinished.add(id)
   await keep(run, labels, unfinished)
   run.page.patch.labels_read_at_utc = run.deps.clock().toISOString()
+}
+
+/** Null where the provider cannot say just now: mail does not wait for the names of its labels. */
+async function askForLabels(run: SyncRun): Promise<readonly MailLabel[] | null> {
+  try {
+    return await askPlainly(run, run.adapter.costs.labels, (token) => run.adapter.labels(token))
+  } catch (thrown) {
+    if (thrown instanceof SyncStop && thrown.reason.kind === 'failure' && thrown.reason.failure.kind === 'unavailable')
+      return null
+    throw thrown
+  }
 }
 
 async function keep(run: SyncRun, labels: readonly MailLabel[], unfinished: ReadonlySet<string>): Promise<void> {
@@ -61,15 +76,16 @@ async function keep(run: SyncRun, labels: readonly MailLabel[], unfinished: Read
 async function relabel(
   run: SyncRun,
   id: string,
-  oldName: string,
+  oldName: string | undefined,
   names: ReadonlyMap<string, string>,
 ): Promise<boolean> {
   const name = names.get(id)
-  const oldFacets = name === undefined ? [facet('l', id), labelNameFacet(oldName)] : [labelNameFacet(oldName)]
-  const newFacets = name === undefined ? [] : [labelNameFacet(name)]
-  if (oldFacets[0] === newFacets[0]) return true
+  const oldNames = oldName === undefined ? [] : [labelNameFacet(oldName)]
+  const oldFacets = name === undefined ? [facet('l', id), ...oldNames] : oldNames
+  const newFacets = name === undefined ? [] : facetsOfLabels([], [name])
+  if (name !== undefined && oldFacets[0] === labelNameFacet(name)) return true
   const lookup = [mailboxFacet(run.lease.accountId), facet('l', id)].map(quoteLexeme).join(' & ')
-  const without = newFacets.map((lexeme) => ` & !${quoteLexeme(lexeme)}`).join('')
+  const without = name === undefined ? '' : ` & !${quoteLexeme(labelNameFacet(name))}`
   for (let round = 0; round < statementsMost; round += 1) {
     const row = await run.deps.db.first(relabelMessages, {
       accountId: run.lease.accountId,
@@ -80,7 +96,7 @@ async function relabel(
       oldFacets,
       newFacets,
       otherIds: [...names.keys()],
-      userLabelsFacet: facetsOfLabels([], [oldName]).find((lexeme) => lexeme.startsWith(':h:')) ?? ':h:userlabels',
+      userLabelsFacet: facetsOfLabels([], [oldName ?? name ?? id]).find((lexeme) => lexeme.startsWith(':h:')) ?? ':h:userlabels',
       limit: messagesPerStatement,
     })
     if ((row?.count ?? 0) < messagesPerStatement) return true

@@ -92,6 +92,21 @@ const letters = async (email: string, n: number, more: Record<string, unknown> =
 }
 
 describe('on demand', () => {
+  it.each([404, 500])('does not wait for the names of labels: %i there, and the mail comes', async (status) => {
+    const box = await newBox()
+    const [id = ''] = await letters(box.email, 1, { labelIds: ['INBOX', 'Label_9'] })
+    await google.fault({ path: '/gmail/v1/users/me/labels', status, body: {}, times: null })
+    expect(await json<Synced>(sync(box))).toMatchObject({ inserted: 1 })
+    expect(await storedMail(box.id)).toEqual({ [id]: 'INBOX Label_9' })
+    // Asked again as soon as the next sync, and then known by name.
+    await google.clearFaults()
+    await google.putLabel(box.email, { id: 'Label_9', name: 'Receipts' })
+    await json(sync(box))
+    expect(
+      await count('emails', `user_mail_account_id = $1 AND search_tsv @@ ''':n:receipts'''::tsquery`, [box.id]),
+    ).toBe(1)
+  })
+
   it('brings the newest first, then what happened since, in four trips', async () => {
     const box = await newBox()
     await google.generateMail(box.email, 30)
