@@ -96,7 +96,8 @@ async function relabel(
       oldFacets,
       newFacets,
       otherIds: [...names.keys()],
-      userLabelsFacet: facetsOfLabels([], [oldName ?? name ?? id]).find((lexeme) => lexeme.startsWith(':h:')) ?? ':h:userlabels',
+      userLabelsFacet:
+        facetsOfLabels([], [oldName ?? name ?? id]).find((lexeme) => lexeme.startsWith(':h:')) ?? ':h:userlabels',
       limit: messagesPerStatement,
     })
     if ((row?.count ?? 0) < messagesPerStatement) return true
