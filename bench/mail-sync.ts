@@ -69,21 +69,29 @@ export async function runSync(world: World, owner: SignedIn, messages: number): 
   }
 }
 
-/** The same with a heap of so many megabytes: whether it gets by with that. */
-export async function syncsWithHeap(
+export interface SmallHeapSync {
+  readonly messages: number
+  readonly heapMegabytes: number
+  readonly isDone: boolean
+  readonly peakBytes: number | null
+}
+
+/** The same with a smaller heap: whether it gets by with that, and then its peak, which is garbage no more. */
+export async function runSyncWithHeap(
   world: World,
   owner: SignedIn,
   { messages, heapMegabytes }: { readonly messages: number; readonly heapMegabytes: number },
-): Promise<boolean> {
+): Promise<SmallHeapSync> {
   const worker = await world.start('candidate', 'direct', heapMegabytes)
   await world.services.setGmail({ email: owner.email, messages })
   try {
     await askForSync(worker, owner)
     await carryOn(worker, owner)
     await expectStored(world, owner, messages)
-    return true
+    const memory = await worker.memory()
+    return { messages, heapMegabytes, isDone: true, peakBytes: memory?.peakResidentBytes ?? null }
   } catch {
-    return false
+    return { messages, heapMegabytes, isDone: false, peakBytes: null }
   } finally {
     await worker.stop()
   }

@@ -5,7 +5,7 @@ import { explainMail, type MailPlan } from './mail-plans.ts'
 import { measureSearches, type SearchTimes, searchKinds, searchShooter } from './mail-search.ts'
 import { type StoredMail, seedMail } from './mail-seed.ts'
 import { runSends, type SendRun, sendShooter } from './mail-send.ts'
-import { countSync, runSync, type SyncRun, type SyncTrips, syncsWithHeap } from './mail-sync.ts'
+import { countSync, runSync, runSyncWithHeap, type SmallHeapSync, type SyncRun, type SyncTrips } from './mail-sync.ts'
 import { type Measured, measure } from './measure.ts'
 import { type Callers, controlByIdShooter } from './paths.ts'
 import type { SignedIn } from './seed.ts'
@@ -25,8 +25,8 @@ export interface MailResults {
   readonly plans: readonly MailPlan[]
   readonly syncs: readonly SyncRun[]
   readonly syncTrips: SyncTrips
-  /** Whether a sync gets by with a part of the heap that an isolate has. */
-  readonly smallHeap: { readonly messages: number; readonly heapMegabytes: number; readonly isDone: boolean }
+  /** A sync with a part of the heap that an isolate has. */
+  readonly smallHeap: SmallHeapSync
   readonly sends: SendRun
 }
 
@@ -51,7 +51,7 @@ const lanes = 16
 /** Walks whose trips are counted: one of so many pages, one twice as long. */
 const countedSyncs = 2
 const countedPages = 5
-const smallHeapMegabytes = 64
+const smallHeapMegabytes = 48
 /** The paths that are held to one query, by their names here. */
 export const listPath = 'mail list'
 export const searchPath = 'mail search'
@@ -107,8 +107,10 @@ export async function measureMail(
   for (const [index, messages] of figures.syncs.entries())
     syncs.push(await runSync(world, at(syncing, index), messages))
   const syncTrips = await countSync(world, syncing.slice(figures.syncs.length, -1), countedPages)
-  const small = { messages: figures.syncs[0] ?? 0, heapMegabytes: smallHeapMegabytes }
-  const smallHeap = { ...small, isDone: await syncsWithHeap(world, at(syncing, syncing.length - 1), small) }
+  const smallHeap = await runSyncWithHeap(world, at(syncing, syncing.length - 1), {
+    messages: figures.syncs[0] ?? 0,
+    heapMegabytes: smallHeapMegabytes,
+  })
   const date = new Date().toISOString().slice(0, 10)
   return {
     date,

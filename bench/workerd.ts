@@ -4,6 +4,7 @@ import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
+import { watchdog } from '../scripts/watchdog.ts'
 
 export interface WorkerdSetup {
   /** The folder that the process gets one of its own under. */
@@ -62,8 +63,8 @@ export async function startWorkerd(setup: WorkerdSetup): Promise<Workerd> {
   await log.close()
   const listenedAfterMs = performance.now() - startedAt
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  const endWithUs = (): void => void child.kill('SIGKILL')
-  process.once('exit', endWithUs)
+  // However the bench ends: an interrupt, or a kill.
+  const forget = child.pid === undefined ? () => undefined : watchdog().watchProcess(child.pid)
   return {
     port,
     listenedAfterMs,
@@ -78,9 +79,9 @@ export async function startWorkerd(setup: WorkerdSetup): Promise<Workerd> {
     residentBytes: async () => (await readMemory(child.pid ?? 0))?.residentBytes ?? null,
     memory: () => readMemory(child.pid ?? 0),
     stop: async () => {
-      process.off('exit', endWithUs)
       child.kill('SIGKILL')
       await exited
+      forget()
       await rm(own, { recursive: true, force: true })
     },
   }
