@@ -19,7 +19,7 @@ import {
   vend,
 } from '../support/app.ts'
 import { letterFor } from '../support/letters.ts'
-import { storeMails } from '../support/mail.ts'
+import { storeMails } from '../support/stored-mail.ts'
 import { callWith, type Operation, otherMount, readOperations, someId } from '../support/operations.ts'
 import { png } from '../support/pictures.ts'
 
