@@ -3,6 +3,8 @@
 //
 // Colours have three digits and ids none: a reset letter holds six digits in a row once, in its code.
 
+import { escapeHtml } from '../crypto/encoding.ts'
+
 /** A letter in parts, in the order they are shown. */
 export interface LetterParts {
   readonly appName: string
@@ -14,18 +16,6 @@ export interface LetterParts {
   readonly notYou: string
   /** A further address, bare, under the last words. */
   readonly notYouUrl: string | null
-}
-
-/** For element content and for attributes in double quotes. */
-export function escapeHtml(text: string): string {
-  const entities: Readonly<Record<string, string>> = {
-    '&': '&amp;',
-    '<': '&lt;',
-    '>': '&gt;',
-    '"': '&quot;',
-    "'": '&#39;',
-  }
-  return text.replace(/[&<>"']/g, (character) => entities[character] ?? '')
 }
 
 // Clients that know `prefers-color-scheme` get these; the others see the inline styles, or darken them on their own.

@@ -1,6 +1,7 @@
 // The part of a text where a search's words stand, as HTML: everything escaped, the words marked. Knows nothing of how
 // the search was asked; finds what the index finds, so `cafe` marks `café`. Linear, and bounded.
 
+import { escapeHtml } from '../crypto/encoding.ts'
 import { cutAt, foldText, isUnspaced, wordLength } from './search-words.ts'
 
 /** No further into a text do we look. */
@@ -116,16 +117,4 @@ function markedHtml(line: string, window: Span, hits: readonly Span[]): string {
     at = to
   }
   return html + escapeHtml(line.slice(at, window.to))
-}
-
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (sign) => entities[sign] ?? sign)
 }

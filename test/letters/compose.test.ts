@@ -1,11 +1,10 @@
 // What letters say: the right code and link and no other, everything escaped, nothing from elsewhere.
 import { beforeAll, describe, expect, it } from 'vitest'
 import { headerText } from '../../src/crypto/encoded-words.ts'
-import { fromBase64 } from '../../src/crypto/encoding.ts'
+import { escapeHtml, fromBase64 } from '../../src/crypto/encoding.ts'
 import { importHmacKey } from '../../src/crypto/hash.ts'
 import { deriveDigits, deriveLinkToken } from '../../src/crypto/one-time-code.ts'
 import { type ComposedLetter, composeLetter, type LetterToCompose } from '../../src/letters/compose.ts'
-import { escapeHtml } from '../../src/letters/html.ts'
 import type { LetterKind } from '../../src/letters/outgoing.sql.ts'
 import { parseSmtpUrl } from '../../src/letters/smtp.ts'
 import { parseSender, senderHeader } from '../../src/letters/transport.ts'
