@@ -7,7 +7,15 @@ import type * as z from 'zod'
 import type { CallerClaim } from '../auth/claims.ts'
 import { AppError, type ErrorCode } from '../errors.ts'
 import type { AppContext, AppEnv } from './context.ts'
-import { admitFormBody, admitJsonBody, admitJsonBodyIfAny, admitQuery, refuseInput, saysForm } from './validate.ts'
+import {
+  admitFormBody,
+  admitJsonBody,
+  admitJsonBodyIfAny,
+  admitPath,
+  admitQuery,
+  refuseInput,
+  saysForm,
+} from './validate.ts'
 
 /** Who may show what: nobody needs to, a person (JWT), a service key, or either. Roles and permissions are the verbs' matter. */
 export type Audience = 'anyone' | 'person' | 'key' | 'person_or_key'
@@ -74,7 +82,8 @@ export function declare<P extends z.ZodObject, Q extends z.ZodObject, B extends 
       assertAudience(c, contract.audience)
       await next()
     })
-  if (contract.params !== undefined) steps.push(zValidator('param', contract.params, refuseInput) as MiddlewareHandler)
+  if (contract.params !== undefined)
+    steps.push(admitPath, zValidator('param', contract.params, refuseInput) as MiddlewareHandler)
   if (contract.query !== undefined)
     steps.push(admitQuery, zValidator('query', contract.query, refuseInput) as MiddlewareHandler)
   if (contract.body !== undefined) steps.push(...bodySteps(contract.body, contract))

@@ -65,6 +65,12 @@ export async function admitJsonBodyIfAny(c: AppContext, next: () => Promise<void
   await next()
 }
 
+/** Before a path's validator: what PostgreSQL cannot take as text names nothing of ours. Throws 404. */
+export async function admitPath(c: AppContext, next: () => Promise<void>): Promise<void> {
+  if (!Object.values(c.req.param()).every(isStorable)) throw new AppError('not_found')
+  await next()
+}
+
 /** Before a query's validator: what PostgreSQL cannot take as text is refused, whatever the schema would let pass. Throws 422. */
 export async function admitQuery(c: AppContext, next: () => Promise<void>): Promise<void> {
   for (const [name, values] of Object.entries(c.req.queries()))
@@ -146,6 +152,8 @@ const passwordField = /^(?:current_|new_)?password$/
 function isSane(value: unknown, levels: number): boolean {
   if (typeof value === 'string') return isStorable(value)
   if (typeof value !== 'object' || value === null) return true
+  // Apart, since an array of millions would have a pair made of each.
+  if (Array.isArray(value)) return levels > 0 && value.every((member) => isSane(member, levels - 1))
   return (
     levels > 0 &&
     Object.entries(value).every(([key, member]) =>

@@ -472,6 +472,15 @@ describe('hostile input', () => {
     ).toBe(200)
   })
 
+  it('ML-12 an id that cannot be stored names nothing', async () => {
+    const { bearer, box } = await someone()
+    const id = await storeOne(box, { attachments: [{ partId: '1', filename: 'a.pdf' }] })
+    for (const way of [`${id}/attachments/%00`, `${id}/attachments/1%00`, 'threads/%00', '%00'])
+      expect(await refusal(call(`/emails/${way}`, { bearer }))).toEqual([404, 'not_found'])
+    for (const part of ["1'--", '1..2', '.1', 'a', '1'.repeat(401)])
+      expect(await refusal(call(`/emails/${id}/attachments/${part}`, { bearer }))).toEqual([422, 'invalid_input'])
+  })
+
   it('ML-15 sort and fields are from a list', async () => {
     const { bearer } = await someone()
     for (const parameters of [

@@ -8,8 +8,11 @@ import { claimed, declare, type Resource } from '../declare.ts'
 import { forUser } from './mail-shapes.ts'
 import { uuid } from './shapes.ts'
 
-/** A part's place in its message, as the message names it. */
-export const partId = z.string().max(100)
+/** A part's place in its message, as the message names it: `1.2` and, of mail within mail, much longer. */
+export const partId = z
+  .string()
+  .max(400)
+  .regex(/^\d+(?:\.\d+)*$/)
 
 /** The download; pages answer with it, too. */
 export function answerAttachment(file: OpenAttachment): Response {
