@@ -53,6 +53,9 @@ const filenameCharacters = 255
 
 /** Throws 422 with every problem, each under its field's path (`to.0`, `attachments.2.filename`). */
 export function admitRequest(request: EmailRequest): Draft {
+  const count = request.to.length + request.cc.length + request.bcc.length
+  assertAtMost(count, mostRecipients, 'to', ' recipients, cc and bcc included')
+  assertAtMost(request.attachments.length, mostAttachments, 'attachments', '')
   const problems: InputProblem[] = []
   const refuse = (path: string, message: string): null => {
     problems.push({ path, message })
@@ -67,8 +70,6 @@ export function admitRequest(request: EmailRequest): Draft {
   const from = readRecipient(request.from) ?? refuse('from', 'must be the address of one of your mailboxes')
   const [to, cc, bcc] = [recipients('to'), recipients('cc'), recipients('bcc')]
   const isReply = request.replyToEmailId !== null
-  const count = request.to.length + request.cc.length + request.bcc.length
-  if (count > mostRecipients) refuse('to', `must be at most ${mostRecipients} recipients, cc and bcc included`)
   if (count === 0 && !isReply) refuse('to', 'must be at least one recipient')
   if (request.subject === null && !isReply) refuse('subject', 'must be given, but in a reply')
   if (request.subject !== null && endsHeader(request.subject)) refuse('subject', 'must be one line')
@@ -77,11 +78,16 @@ export function admitRequest(request: EmailRequest): Draft {
   if (request.text === null && request.html === null) refuse('text', 'must be given where there is no html')
   if ((request.text ?? '').length > textCharacters) refuse('text', `must be at most ${textCharacters} characters`)
   if ((request.html ?? '').length > htmlCharacters) refuse('html', `must be at most ${htmlCharacters} characters`)
-  if (request.attachments.length > mostAttachments) refuse('attachments', `must be at most ${mostAttachments}`)
   const attachments = request.attachments.map((it, at) => admitAttachment(it, `attachments.${at}`, refuse))
   if (from === null || problems.length > 0) throw new AppError('invalid_input', { errors: problems.slice(0, 20) })
   const { text, html } = request
   return { from, to, cc, bcc, subject: request.subject?.trim() ?? null, text, html, attachments }
+}
+
+/** Too many are refused before each of them is looked at. */
+function assertAtMost(count: number, most: number, path: string, what: string): void {
+  if (count > most)
+    throw new AppError('invalid_input', { errors: [{ path, message: `must be at most ${most}${what}` }] })
 }
 
 function admitAttachment(

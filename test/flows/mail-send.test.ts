@@ -252,6 +252,10 @@ describe('a message', () => {
     ])
     for (const body of [
       { to: Array(10_000).fill('a@x.io') },
+      // Megabytes of them, and nothing is made of each.
+      { to: Array(800_000).fill('') },
+      { attachments: Array(200_000).fill({}) },
+      { to: Array(60).fill('a@x.io'), cc: Array(60).fill('a@x.io') },
       { to: [] },
       { to: 'a@x.io' },
       { extra: 1 },

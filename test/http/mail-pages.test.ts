@@ -106,7 +106,14 @@ describe('without a live session', () => {
       await sendLetter(cookies, {}, [], elsewhere),
     ])
       expect(await page(answer, 403)).toContain('did not come from our own page')
-    for (const answer of [await send('/inbox', { action: 'sync' }, new Map()), await sendLetter(new Map(), {})])
+    const ended: Cookies = new Map(cookies)
+    await query('UPDATE sessions SET revoked_at_utc = now()')
+    for (const answer of [
+      await send('/inbox', { action: 'sync' }, new Map()),
+      await sendLetter(new Map(), {}),
+      // A dead cookie is told before its body is read, which is more than a message may have.
+      await sendLetter(ended, {}, [new File([new Uint8Array(17_000_000)], 'huge.bin')]),
+    ])
       expect([answer.status, answer.headers.get('Location')?.split('?')[0]]).toEqual([303, '/sign-in'])
     expect([await count('outbox'), await count('mail_syncs')]).toEqual([0, 0])
   })
@@ -283,6 +290,7 @@ describe('somebody else’s mail', () => {
     const paths = [thread, `/inbox/${id}`, `/inbox/${id}/frame`, `/inbox/${id}/attachments/1`, sent]
     for (const path of [...paths, `/inbox/compose?reply_to=${id}`, '/inbox/threads/nonsense', '/inbox/nonsense'])
       expect(await page(at(path, other), 404)).not.toContain('Secret')
+    await page(at(`/inbox/${id}/attachments/%00`, owner), 404)
     expect(await page(at(`/inbox?user_email=${person}`, other))).not.toContain('Secret')
     await page(sendLetter(other, { from: 'eve@gmail.com', reply_to: id }), 404)
     await page(sendLetter(other, { from: person }), 422)
@@ -326,6 +334,10 @@ describe('a message that is written', () => {
     const tooLarge = await page(sendLetter(cookies, { subject: 'Kept' }, [big]), 413)
     expect([tooLarge.includes('All files together may have 7 MB'), field(tooLarge, 'subject')]).toEqual([true, 'Kept'])
     await page(sendLetter(cookies, {}, [new File([new Uint8Array(17_000_000)], 'huge.bin')]), 413)
+    expect(await page(sendLetter(cookies, { cc: 'a@x.io,'.repeat(200_000) }), 422)).toContain(
+      'at most 100000 characters',
+    )
+    expect(await page(sendLetter(cookies, { to: 'a@x.io,'.repeat(101) }), 422)).toContain('at most 100 in all')
     await page(send('/inbox/compose', letter, cookies), 415)
     await page(sendLetter(cookies, { action: 'burn' }), 422)
     expect(await count('outbox')).toBe(0)

@@ -5,7 +5,7 @@ import { AppError } from '../../errors.ts'
 import type { Email } from '../../mail/read.ts'
 import { recipientOf } from '../../mail/send-addresses.ts'
 import { replyRecipients, replySubject } from '../../mail/send-reply.ts'
-import type { EmailRequest } from '../../mail/send-request.ts'
+import { type EmailRequest, mostRecipients } from '../../mail/send-request.ts'
 import type { AppContext } from '../context.ts'
 import { uuid } from '../routes/shapes.ts'
 import { readBytes } from '../validate.ts'
@@ -29,6 +29,8 @@ export const filesLimitBytes = 7_000_000
 /** With a little more than that, what was typed can be given back. */
 const formLimitBytes = 16_000_000
 const quotedCharacters = 100_000
+/** A hundred addresses with their names have a tenth of it. */
+const addressesCharacters = 100_000
 
 export function emptyDraft(from: string): Typed {
   return { from, to: '', cc: '', bcc: '', subject: '', text: '', replyTo: '', key: newKey() }
@@ -126,13 +128,14 @@ function base64(bytes: ArrayBuffer): string {
   return pieces.join('')
 }
 
+/** Throws 422 where a field of addresses is too long to be read. */
 export function requestOf(typed: Typed, attachments: EmailRequest['attachments']): EmailRequest {
   const isReply = uuid.safeParse(typed.replyTo).success
   return {
     from: typed.from,
-    to: splitAddresses(typed.to),
-    cc: splitAddresses(typed.cc),
-    bcc: splitAddresses(typed.bcc),
+    to: addressesOf(typed, 'to'),
+    cc: addressesOf(typed, 'cc'),
+    bcc: addressesOf(typed, 'bcc'),
     subject: isReply && typed.subject.trim() === '' ? null : typed.subject,
     text: typed.text,
     html: null,
@@ -141,20 +144,31 @@ export function requestOf(typed: Typed, attachments: EmailRequest['attachments']
   }
 }
 
-/** At commas, semicolons and line ends, outside quotes and angle brackets. */
+function addressesOf(typed: Typed, field: 'to' | 'cc' | 'bcc'): string[] {
+  if (typed[field].length <= addressesCharacters) return splitAddresses(typed[field])
+  const message = `must be at most ${addressesCharacters} characters`
+  throw new AppError('invalid_input', { errors: [{ path: field, message }] })
+}
+
+/** At commas, semicolons and line ends, outside quotes and angle brackets. No more than show that they are too many. */
 export function splitAddresses(text: string): string[] {
   const parts: string[] = []
   let [part, isQuoted, isFramed] = ['', false, false]
   let former = ''
+  const endPart = (): void => {
+    const typed = part.trim()
+    if (typed !== '') parts.push(typed)
+    part = ''
+  }
   for (const character of text) {
+    if (parts.length > mostRecipients) break
     if (character === '"' && former !== '\\' && !isFramed) isQuoted = !isQuoted
     if (!isQuoted && character === '<') isFramed = true
     if (!isQuoted && character === '>') isFramed = false
-    if (!isQuoted && !isFramed && /[,;\n\r]/.test(character)) {
-      parts.push(part)
-      part = ''
-    } else part += character
+    if (!isQuoted && !isFramed && /[,;\n\r]/.test(character)) endPart()
+    else part += character
     former = character
   }
-  return [...parts, part].map((typed) => typed.trim()).filter((typed) => typed !== '')
+  endPart()
+  return parts
 }

@@ -58,6 +58,8 @@ export async function composePage(c: AppContext): Promise<Response> {
 /** POST /inbox/compose, `action=send`. */
 export async function sendByForm(c: AppContext): Promise<Response> {
   const claim = await requireClaim(c)
+  // Before the body: megabytes are taken from nobody who merely shows a cookie of the right form.
+  await whoAmI(c.env.deps.db, claim)
   const { typed, files } = await readDraft(c)
   if (files === null) return refuse(c, claim, typed, tooLarge)
   const options = { forUserId: null, idempotencyKey: typed.key }

@@ -16,7 +16,12 @@ const forUser = z.strictObject({ user_id: uuid.optional().describe('For service 
 const status = z.enum(['queued', 'sending', 'unconfirmed', 'sent', 'failed'])
 // Generous: what is an address, and what a name may hold, is the verb's matter.
 const recipient = z.string().min(1).max(1_000)
-const recipients = z.array(recipient).max(mostRecipients).default([])
+/** Cut before its items are looked at: a body of ten megabytes has room for millions. */
+function few<T extends z.ZodType>(item: T, most: number) {
+  const cut = (given: unknown): unknown => (Array.isArray(given) ? given.slice(0, most + 1) : given)
+  return z.preprocess(cut, z.array(item).max(most).default([]))
+}
+const recipients = few(recipient, mostRecipients)
 
 const sendBody = z.strictObject({
   from: recipient.describe('The address of one of your mailboxes'),
@@ -26,16 +31,14 @@ const sendBody = z.strictObject({
   subject: z.string().max(subjectCharacters).optional().describe('In a reply: `Re: …` of the original where absent'),
   text: z.string().optional().describe('Made from `html` where absent'),
   html: z.string().optional(),
-  attachments: z
-    .array(
-      z.strictObject({
-        filename: z.string().min(1).max(1_000),
-        content_type: z.string().min(1).max(300),
-        content_base64: z.string(),
-      }),
-    )
-    .max(mostAttachments)
-    .default([]),
+  attachments: few(
+    z.strictObject({
+      filename: z.string().min(1).max(1_000),
+      content_type: z.string().min(1).max(300),
+      content_base64: z.string(),
+    }),
+    mostAttachments,
+  ),
   reply_to_email_id: uuid
     .optional()
     .describe('The message this answers; without recipients it goes to its Reply-To, or its sender'),
