@@ -26,19 +26,37 @@ export function safeStyle(style: string): string {
   for (const declaration of style.split(';')) {
     const colon = declaration.indexOf(':')
     const property = declaration.slice(0, Math.max(colon, 0)).trim().toLowerCase()
-    const [, value = '', important = ''] =
-      /^(.*?)(\s*!\s*important)?$/is.exec(declaration.slice(colon + 1).trim()) ?? []
+    const { value, isImportant } = readValue(declaration.slice(colon + 1))
     if (!properties.test(property) || !isHarmless(value)) continue
-    kept.push(`${property}:${value.replaceAll(/\s+/g, ' ')}${important === '' ? '' : ' !important'}`)
+    kept.push(`${property}:${value}${isImportant ? ' !important' : ''}`)
   }
   return kept.join(';')
 }
 
+/** Without patterns that look for an end from every place: a stranger chooses how long it is. */
+function readValue(written: string): { readonly value: string; readonly isImportant: boolean } {
+  const text = written.replaceAll(/\s+/g, ' ').trim()
+  const mark = text.lastIndexOf('!')
+  const isImportant =
+    mark >= 0 &&
+    text
+      .slice(mark + 1)
+      .trim()
+      .toLowerCase() === 'important'
+  return { value: isImportant ? text.slice(0, mark).trimEnd() : text, isImportant }
+}
+
 function isHarmless(value: string): boolean {
   if (!harmlessValue.test(value) || !isBalanced(value)) return false
-  return [...value.matchAll(/([\w-]*)\s*\(/g)].every(
-    ([, name = '']) => name === '' || harmlessFunctions.has(name.toLowerCase()),
-  )
+  const [, ...others] = value.split('(').reverse()
+  return others.every((before) => {
+    const name =
+      before
+        .trimEnd()
+        .split(/[^\w-]/)
+        .at(-1) ?? ''
+    return name === '' || harmlessFunctions.has(name.toLowerCase())
+  })
 }
 
 /** An open quote or bracket would swallow the declarations after it. */

@@ -29,6 +29,9 @@ const mostOpenElements = 1_000
 /** Ordinary mail is stable after the first pass; what is not after so many is shown as text. */
 const mostPasses = 4
 
+/** Most HTML that is read, in characters; what comes after it is left out. A long newsletter has a fifth of it. */
+const longestHtml = 500_000
+
 const longestUrl = 8_192
 const longestAttribute = 1_000
 
@@ -89,9 +92,10 @@ type Attributes = Record<string, string>
 
 /**
  * Makes the HTML of a mail safe: no script, style sheet, form, frame, foreign markup, id or class; links to `http`,
- * `https`, `mailto` and `tel` only, in a window of their own. The caller bounds `html` (about a million characters).
+ * `https`, `mailto` and `tel` only, in a window of their own. What is longer than half a million characters is cut.
  */
-export function safeHtml(html: string, options: SafeHtmlOptions): SafeHtml {
+export function safeHtml(written: string, options: SafeHtmlOptions): SafeHtml {
+  const html = written.slice(0, longestHtml).toWellFormed()
   try {
     const first = sanitizeOnce(html, options)
     let safe = first.html

@@ -349,7 +349,7 @@ describe('text of HTML', () => {
 
 describe('size', () => {
   it('what is nested beyond all reason is shown as text', () => {
-    const { html } = safeHtml(`${'<div>'.repeat(100_000)}<b>deep</b> &lt;i&gt;<img src="https://a.example/x.png">`, {
+    const { html } = safeHtml(`${'<div>'.repeat(50_000)}<b>deep</b> &lt;i&gt;<img src="https://a.example/x.png">`, {
       pictures: 'remote',
     })
     expect(html).toBe('deep &lt;i&gt;')
@@ -373,12 +373,36 @@ describe('size', () => {
     ['blanks and fillers', ' \n\u200b\u00a0'],
     ['foreign elements', '<svg><foreignObject>'],
     ['pairs, 900 deep', `${'<b>'.repeat(900)}${'</b>'.repeat(900)}`],
-  ])('300 kB of %s are done with, and stable', (_, piece) => {
-    const html = piece.repeat(Math.ceil(300_000 / piece.length))
+    ['blanks in styles', `<p style="color:a${' '.repeat(3_900)}b">`],
+    ['words in styles', `<p style="color:${'a'.repeat(3_900)}">`],
+  ])('100 kB of %s are done with, and stable', (_, piece) => {
+    const html = piece.repeat(Math.ceil(100_000 / piece.length))
     const safe = withPictures(html)
     expect(safe.length).toBeLessThanOrEqual(html.length * 5)
     expect(withPictures(safe)).toBe(safe)
     expect(htmlToText(html).length).toBeLessThanOrEqual(500_000)
+  })
+
+  it.each([
+    ['blanks', (many: number) => `color:a${' '.repeat(many)}b`],
+    ['marks', (many: number) => `color:a${' !'.repeat(many / 2)}`],
+    ['words', (many: number) => `color:${'a'.repeat(many)}`],
+    ['brackets', (many: number) => `color:${'rgb('.repeat(many / 8)}${')'.repeat(many / 8)}`],
+  ])('a style of %s takes as long as it is long', (_, style) => {
+    const seconds = (many: number): number => {
+      const text = style(many)
+      const begun = performance.now()
+      for (let read = 0; read < 1_500_000 / many; read += 1) safeStyle(text)
+      return performance.now() - begun
+    }
+    seconds(400)
+    // As many characters in longer styles: with the square of the length it would be nine times as much.
+    expect(seconds(3_600)).toBeLessThan(seconds(400) * 3 + 50)
+  })
+
+  it('what is longer than half a million characters is cut', () => {
+    const html = withoutPictures(`${'word '.repeat(100_000)}<b>after</b>`)
+    expect([html.length, html.includes('after')]).toEqual([500_000, false])
   })
 
   it.each([
