@@ -57,9 +57,17 @@ export const disconnectAccount = statement<
   ),
   -- What is being sent at this moment ends by its own lease; nothing else leaves any more.
   outbox_ended AS (
-    UPDATE outbox o SET status_cd = 'failed', last_error_cd = 'disconnected', mime_txt = NULL, modified_at_utc = now()
+    UPDATE outbox o SET status_cd = 'failed', mime_txt = NULL, modified_at_utc = now(),
+      -- What may have been sent can be looked up by its sender only.
+      last_error_cd = CASE o.status_cd WHEN 'unconfirmed' THEN 'unconfirmed' ELSE 'disconnected' END
     FROM disconnected WHERE o.user_mail_account_id = disconnected.user_mail_account_id AND o.status_cd IN ('queued', 'unconfirmed')
+    RETURNING o.outbox_id, o.user_mail_account_id, o.last_error_cd
   ),
+  told_failed AS (${auditRow(
+    'email.failed',
+    'failure',
+    sql`SELECT NULL::uuid, outbox_id::text, jsonb_build_object('mail_account_id', user_mail_account_id, 'error', last_error_cd) FROM outbox_ended`,
+  )}),
   erased AS (${eraseGrants(heldGrants)}),
   audited AS (${auditRow(
     'mail_account.disconnected',

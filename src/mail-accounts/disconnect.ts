@@ -3,7 +3,7 @@
 import { type KeyRing, open, parseSealedAs } from '../crypto/seal.ts'
 import type { RequestOrigin } from '../db/audit.ts'
 import { type CallerClaim, callerParams } from '../db/caller.ts'
-import type { Db } from '../db/client.ts'
+import { againOnConflict, type Db } from '../db/client.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { EraseMessage } from '../messages.ts'
@@ -25,7 +25,8 @@ export async function disconnectMailAccount(
   which: { accountId: string; keepsMail: boolean },
   origin: RequestOrigin,
 ): Promise<EraseMessage[]> {
-  const row = await db.first(disconnectAccount, { ...callerParams(claim), ...origin, ...which })
+  const params = { ...callerParams(claim), ...origin, ...which }
+  const row = await againOnConflict(() => db.first(disconnectAccount, params))
   if (row === null) throw new AppError('unauthorized')
   if (row.isKey) throw new AppError('forbidden')
   if (row.accountId === null) throw new AppError('not_found')

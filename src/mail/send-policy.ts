@@ -1,12 +1,11 @@
 // When mail that is on its way is sent, looked up, sent again or given up. Pure.
 //
 // A try is one sending and, where its ending is unclear, up to three looks for the message by its Message-ID; the row
-// counts both (`attempt_cnt`): 0 send, 1 to 3 look, 4 send again, and so on. The provider's search lags behind what it
-// has taken, so only the last look may say that nothing was sent.
+// counts both (`attempt_cnt`): 0 send, 1 to 3 look, 4 send again, and so on until its time is over. The provider's search
+// lags behind what it has taken, so only the last look may say that nothing was sent.
 
 /** One sending and its looks. */
 const turnsOfTry = 4
-const mostTries = 3
 
 /** Seconds until the first look, and from each look to the next: about 30 s, 2 and 5 minutes after the sending. */
 const lookDelaysSeconds = [30, 90, 180] as const
@@ -17,7 +16,8 @@ const jitterShare = 0.2
 
 export type NextTurn =
   | { readonly kind: 'look'; readonly delaySeconds: number }
-  | { readonly kind: 'send' }
+  /** Nothing was sent for certain. At once after the first try, after a wait from then on. */
+  | { readonly kind: 'send'; readonly isAtOnce: boolean }
   | { readonly kind: 'give up' }
 
 /** After an unclear sending (`attempt` 1, 5, 9): when to look. */
@@ -31,7 +31,7 @@ export const firstLookSeconds: number = lookDelaysSeconds[0]
 export function afterLook(attempt: number, isSeen: boolean): NextTurn {
   const delaySeconds = lookDelaysSeconds[attempt % turnsOfTry]
   if (delaySeconds !== undefined) return { kind: 'look', delaySeconds }
-  return isSeen && (attempt + 1) / turnsOfTry < mostTries ? { kind: 'send' } : { kind: 'give up' }
+  return isSeen ? { kind: 'send', isAtOnce: attempt < turnsOfTry } : { kind: 'give up' }
 }
 
 /**

@@ -12,6 +12,8 @@ export const leaseSeconds = 120
 const expiryHours = 24
 /** What was just queued is left to the queue. */
 const queueGraceSeconds = 15
+/** What was told to the queue is not told again before. */
+const toldSeconds = 120
 
 const isUnderWay = sql`o.status_cd IN ('queued', 'sending', 'unconfirmed')`
 
@@ -27,11 +29,16 @@ export interface ClaimedSend {
   readonly isUserActive: boolean
   readonly isExpired: boolean
   readonly waitedSeconds: number
+  /** Why it waited, or null. */
+  readonly lastError: string | null
   readonly firstAttemptAt: Date
   readonly messageId: string
   readonly threadId: string | null
   readonly mime: string | null
 }
+
+/** Told to the queue by `takeDueSends` and claimed by nobody since: due, though its time says when to tell it again. */
+const isTold = sql`(o.lease_id IS NULL AND o.lease_until_utc IS NOT NULL)`
 
 /**
  * Takes one row that is due. A row found `sending` was left by a consumer that never came back, perhaps after the
@@ -48,14 +55,14 @@ export const claimSend = statement<{ outboxId: string; leaseId: string }, Claime
       due_at_utc = now() + interval '${sql.raw(String(leaseSeconds))} seconds',
       first_attempt_at_utc = coalesce(o.first_attempt_at_utc, now()),
       modified_at_utc = now()
-    WHERE o.outbox_id = ${param('outboxId', 'uuid')} AND ${isUnderWay} AND o.due_at_utc <= now()
-      AND (o.lease_until_utc IS NULL OR o.lease_until_utc <= now())
+    WHERE o.outbox_id = ${param('outboxId', 'uuid')} AND ${isUnderWay} AND (o.due_at_utc <= now() OR ${isTold})
+      AND (o.lease_id IS NULL OR o.lease_until_utc <= now())
     RETURNING o.*
   )
   SELECT c.outbox_id AS "outboxId", c.status_cd AS "status", c.attempt_cnt AS "attempt", c.user_mail_account_id AS "accountId",
     a.provider_cd AS "provider", a.status_cd AS "mailboxStatus", u.is_active_flg AND a.user_id IS NOT NULL AS "isUserActive",
     c.created_at_utc <= now() - interval '${sql.raw(String(expiryHours))} hours' AS "isExpired",
-    extract(epoch FROM now() - c.created_at_utc)::int AS "waitedSeconds", c.first_attempt_at_utc AS "firstAttemptAt",
+    extract(epoch FROM now() - c.created_at_utc)::int AS "waitedSeconds", c.last_error_cd AS "lastError", c.first_attempt_at_utc AS "firstAttemptAt",
     c.message_id_txt AS "messageId", c.provider_thread_id_txt AS "threadId", c.mime_txt AS "mime"
   FROM claimed c
   JOIN user_mail_accounts a ON a.user_mail_account_id = c.user_mail_account_id
@@ -75,26 +82,37 @@ export interface SendEnding extends OriginParams {
 
 /**
  * Writes what came of a turn, under its lease; that it was sent is written in any case, for it stays true. What has ended
- * holds no message any more. After a sending the mailbox is due to be synced, so that the message is soon in its lists.
+ * holds no message any more, and of a mailbox disconnected meanwhile nothing waits. After a sending the mailbox is due to
+ * be synced, so that the message is soon in its lists. The mailbox is locked first, as disconnecting does.
  */
 export const finishSend = statement<SendEnding, { readonly status: SendStatus }>(
   'send-finish',
-  sql`WITH ending AS (
-    SELECT ${param('status', 'text')} AS status, ${param('status', 'text')} IN ('sent', 'failed') AS is_final
+  sql`WITH box AS MATERIALIZED (
+    SELECT a.is_active_flg FROM user_mail_accounts a
+    WHERE a.user_mail_account_id = (SELECT o.user_mail_account_id FROM outbox o WHERE o.outbox_id = ${param('outboxId', 'uuid')})
+    FOR NO KEY UPDATE
+  ),
+  ending AS (
+    SELECT CASE WHEN it.is_left THEN 'failed' ELSE it.status END AS status,
+      CASE WHEN it.is_left THEN 'disconnected' ELSE ${param('error', 'text')} END AS error
+    FROM (
+      SELECT ${param('status', 'text')} AS status, ${param('status', 'text')} = 'queued' AND NOT box.is_active_flg AS is_left FROM box
+    ) it
   ),
   finished AS (
     UPDATE outbox o SET
-      status_cd = ending.status, attempt_cnt = ${param('attempt', 'int')}, last_error_cd = ${param('error', 'text')},
+      status_cd = ending.status, attempt_cnt = ${param('attempt', 'int')}, last_error_cd = ending.error,
       due_at_utc = now() + make_interval(secs => ${param('delaySeconds', 'int')}),
       lease_id = NULL, lease_until_utc = NULL,
-      mime_txt = CASE WHEN NOT ending.is_final THEN o.mime_txt END,
+      mime_txt = CASE WHEN ending.status NOT IN ('sent', 'failed') THEN o.mime_txt END,
       provider_message_id_txt = ${param('providerMessageId', 'text')},
       provider_thread_id_txt = coalesce(${param('threadId', 'text')}, o.provider_thread_id_txt),
       sent_at_utc = CASE WHEN ending.status = 'sent' THEN now() END,
       modified_at_utc = now()
     FROM ending
-    WHERE o.outbox_id = ${param('outboxId', 'uuid')} AND ${isUnderWay}
-      AND (o.lease_id = ${param('leaseId', 'uuid')} OR ending.status = 'sent')
+    WHERE o.outbox_id = ${param('outboxId', 'uuid')}
+      -- A row given up meanwhile is corrected, too.
+      AND (${isUnderWay} AND o.lease_id = ${param('leaseId', 'uuid')} OR ending.status = 'sent' AND o.status_cd <> 'sent')
     RETURNING o.*
   ),
   woken AS (
@@ -116,10 +134,20 @@ export const finishSend = statement<SendEnding, { readonly status: SendStatus }>
   SELECT status_cd AS "status" FROM finished`,
 )
 
-/** Oldest first, by the partial index of what is under way. */
-export const findDueSends = statement<{ limit: number }, { readonly id: string }>(
-  'send-find-due',
-  sql`SELECT o.outbox_id AS "id" FROM outbox o
-  WHERE ${isUnderWay} AND o.due_at_utc <= now() - interval '${sql.raw(String(queueGraceSeconds))} seconds'
-  ORDER BY o.due_at_utc LIMIT ${param('limit', 'int')}`,
+/**
+ * Oldest first, by the partial index of what is under way. Each is due again a while later, should the queue lose it;
+ * until somebody claims it, a lease without a holder says that it was told.
+ */
+export const takeDueSends = statement<{ limit: number }, { readonly id: string }>(
+  'send-take-due',
+  sql`WITH due AS MATERIALIZED (
+    SELECT o.outbox_id FROM outbox o
+    WHERE ${isUnderWay} AND o.due_at_utc <= now() - interval '${sql.raw(String(queueGraceSeconds))} seconds'
+    ORDER BY o.due_at_utc LIMIT ${param('limit', 'int')}
+    FOR UPDATE SKIP LOCKED
+  )
+  UPDATE outbox o SET lease_id = NULL, lease_until_utc = now() + interval '${sql.raw(String(toldSeconds))} seconds',
+    due_at_utc = now() + interval '${sql.raw(String(toldSeconds))} seconds', modified_at_utc = now()
+  FROM due WHERE o.outbox_id = due.outbox_id
+  RETURNING o.outbox_id AS "id"`,
 )

@@ -3,15 +3,16 @@
 
 import { utf8 } from '../crypto/encoding.ts'
 import { uuidV7 } from '../crypto/random.ts'
-import type { Db } from '../db/client.ts'
+import { againOnConflict, type Db } from '../db/client.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { giveUpRefusedGrant, type HandedOutToken, liveAccessToken } from '../mail-accounts/access-token.ts'
 import type { SendMessage } from '../messages.ts'
 import type { ProviderFailure, ProviderResult } from '../providers/failure.ts'
 import type { MailAdapter, SentMessage } from '../providers/mail.ts'
+import type { SendStatus } from './outbox.sql.ts'
 import { type QuotaSettings, reserveUnits } from './quota.ts'
-import { type ClaimedSend, claimSend, findDueSends, finishSend, type SendEnding } from './send.sql.ts'
+import { type ClaimedSend, claimSend, finishSend, type SendEnding, takeDueSends } from './send.sql.ts'
 import { afterLook, firstLookSeconds, waitSeconds } from './send-policy.ts'
 import { readScope, sendScope } from './send-scopes.ts'
 
@@ -25,6 +26,8 @@ export interface SendDeps extends TokenDeps {
 
 /** Messages a look reads at most (providers/gmail `findSent`). */
 const messagesOfLook = 30
+/** Longest that something is looked for which cannot be looked up. */
+const longestLookSeconds = 48 * 3_600
 /** A little before the first sending: clocks differ. */
 const lookBackMs = 10 * 60_000
 const nobody = { ipAddress: null, userAgent: null } as const
@@ -38,6 +41,9 @@ type Called<T> =
   | { readonly kind: 'later'; readonly code: string; readonly retryAfterSeconds: number | null }
   /** It may have happened. */
   | { readonly kind: 'unclear'; readonly code: string }
+
+/** What may be meant by the conversation, not by the message. */
+const threadRefusals: ReadonlySet<string> = new Set(['http_400', 'http_404', 'invalid_argument'])
 
 type Ending = Omit<SendEnding, 'outboxId' | 'leaseId' | 'ipAddress' | 'userAgent'>
 
@@ -57,19 +63,33 @@ async function takeTurn(deps: SendDeps, outboxId: string): Promise<'sent' | 'fai
   const claimed = await deps.db.first(claimSend, { outboxId, leaseId })
   if (claimed === null) return 'nothing'
   const ending = await endingOf(deps, claimed)
-  const row = await deps.db.first(finishSend, { outboxId, leaseId, ...ending, ...nobody })
+  const row = await finish(deps.db, { outboxId, leaseId, ...ending, ...nobody })
   if (row === null) return 'nothing'
   if (row.status === 'queued' && ending.delaySeconds === 0) return 'again'
   return row.status === 'sent' || row.status === 'failed' ? row.status : 'later'
+}
+
+/** Once more where PostgreSQL was away: after a sending, nobody else knows of it. */
+async function finish(db: Db, ending: SendEnding): Promise<{ readonly status: SendStatus } | null> {
+  const write = () => againOnConflict(() => db.first(finishSend, ending))
+  try {
+    return await write()
+  } catch (thrown) {
+    if (!(thrown instanceof AppError) || thrown.code !== 'unavailable') throw thrown
+    return write()
+  }
 }
 
 async function endingOf(deps: SendDeps, claimed: ClaimedSend): Promise<Ending> {
   const mail = [...deps.providers.values()].find(({ code }) => code === claimed.provider)?.mail ?? null
   const hindrance = hindranceOf(claimed)
   if (hindrance !== null) return failed(claimed, hindrance)
-  if (mail === null || claimed.mime === null) return failed(claimed, 'provider_not_offered')
   const isSending = claimed.status === 'sending'
+  if (isSending && claimed.mime === null) return failed(claimed, 'message_missing')
+  // A setting that is gone may come back.
+  if (mail === null) return notNow(deps, claimed, { code: 'misconfigured' })
   const { costs } = mail
+  // A look may cost more than a small budget ever holds: then all that it holds is enough.
   const units = isSending ? costs.send : 2 * costs.list + messagesOfLook * costs.message
   const retryAfterSeconds = await reserveUnits(deps, {
     accountId: claimed.accountId,
@@ -77,15 +97,22 @@ async function endingOf(deps: SendDeps, claimed: ClaimedSend): Promise<Ending> {
     units,
   })
   if (retryAfterSeconds !== null) return notNow(deps, claimed, { code: 'quota_exceeded', retryAfterSeconds })
-  return isSending ? send(deps, mail, claimed, claimed.mime) : look(deps, mail, claimed)
+  return isSending ? send(deps, mail, claimed, claimed.mime ?? '') : look(deps, mail, claimed)
 }
 
 /** Why nothing is sent for this mailbox any more, and the provider is not even asked; or null. */
 function hindranceOf(claimed: ClaimedSend): string | null {
   if (!claimed.isUserActive) return 'account_disabled'
-  if (claimed.mailboxStatus === 'disconnected') return 'not_found'
+  if (claimed.mailboxStatus === 'disconnected') return 'disconnected'
   if (claimed.mailboxStatus === 'needs_reauthorization') return 'needs_reauthorization'
-  return claimed.isExpired ? 'expired' : null
+  // What may have been sent is looked for all the same: whether it was is worth more than an ending in time.
+  if (claimed.status === 'unconfirmed') return claimed.waitedSeconds > longestLookSeconds ? 'expired' : null
+  return claimed.isExpired ? expiryOf(claimed) : null
+}
+
+/** Its time is over: because the provider was away, or asked to wait. */
+function expiryOf({ lastError }: ClaimedSend): string {
+  return lastError === 'provider_unavailable' ? lastError : 'expired'
 }
 
 async function send(deps: SendDeps, mail: MailAdapter, claimed: ClaimedSend, mime: string): Promise<Ending> {
@@ -93,9 +120,9 @@ async function send(deps: SendDeps, mail: MailAdapter, claimed: ClaimedSend, mim
   const bytes = utf8(mime)
   const called = await withToken(deps, accountId, [sendScope], async ({ accessToken }) => {
     const result = await mail.send({ accessToken, mime: bytes, threadId })
-    // The conversation is gone at the provider, so nothing was sent: the answer begins another one.
-    const isThreadGone = threadId !== null && !result.ok && result.kind === 'refused' && result.code === 'http_404'
-    return isThreadGone ? mail.send({ accessToken, mime: bytes, threadId: null }) : result
+    // Nothing was sent. Where the conversation is what it is refused for (gone, or not acceptable), it begins another.
+    const isRefused = threadId !== null && !result.ok && result.kind === 'refused' && threadRefusals.has(result.code)
+    return isRefused ? mail.send({ accessToken, mime: bytes, threadId: null }) : result
   })
   switch (called.kind) {
     case 'done':
@@ -125,8 +152,13 @@ async function look(deps: SendDeps, mail: MailAdapter, claimed: ClaimedSend): Pr
   const next = afterLook(claimed.attempt, isSeen)
   if (next.kind === 'give up') return failed(claimed, 'unconfirmed')
   const attempt = claimed.attempt + 1
-  if (next.kind === 'send') return { ...unchanged(claimed), status: 'queued', attempt, error: null, delaySeconds: 0 }
-  return { ...unchanged(claimed), attempt, error: 'unconfirmed', delaySeconds: next.delaySeconds }
+  if (next.kind === 'look')
+    return { ...unchanged(claimed), attempt, error: 'unconfirmed', delaySeconds: next.delaySeconds }
+  // Proved: nothing was sent. It goes on as long as it would have waited for a provider that said so.
+  const code = 'provider_unavailable'
+  if (claimed.isExpired) return { ...unchanged(claimed), status: 'failed', error: code, delaySeconds: 0 }
+  const delaySeconds = next.isAtOnce ? 0 : waitSeconds(claimed.waitedSeconds, null, deps.chance())
+  return { ...unchanged(claimed), status: 'queued', attempt, error: code, delaySeconds }
 }
 
 /** A call with a live token, once more with another one where the first is refused; a second refusal ends the grant. */
@@ -144,7 +176,8 @@ async function withToken<T>(
     if (result.ok) return { kind: 'done', value: result.value }
     if (result.kind !== 'unauthorized') return describeFailure(result)
     if (refusedVersion !== null) {
-      await giveUpRefusedGrant(deps, { accountId, refusedVersion: got.value.version })
+      const isDead = await giveUpRefusedGrant(deps, { accountId, refusedVersion: got.value.version })
+      if (!isDead) return { kind: 'later', code: result.code, retryAfterSeconds: result.retryAfterSeconds }
       return { kind: 'refused', code: 'needs_reauthorization' }
     }
     refusedVersion = got.value.version
@@ -163,8 +196,9 @@ async function tokenFor(
     switch (code) {
       case 'needs_reauthorization':
       case 'insufficient_scope':
-      case 'not_found':
         return { kind: 'refused', code }
+      case 'not_found':
+        return { kind: 'refused', code: 'disconnected' }
       case 'provider_unavailable':
       case 'sealed_token_unreadable':
       case 'misconfigured':
@@ -178,6 +212,7 @@ async function tokenFor(
 function describeFailure(failure: ProviderFailure): Exclude<Called<never>, { kind: 'done' }> {
   switch (failure.kind) {
     case 'rate_limited':
+    case 'misconfigured':
       return { kind: 'later', code: failure.code, retryAfterSeconds: failure.retryAfterSeconds }
     case 'unavailable':
       return { kind: 'unclear', code: failure.code }
@@ -208,14 +243,14 @@ function sent(claimed: ClaimedSend, message: SentMessage): Ending {
   return { ...unchanged(claimed), ...found, status: 'sent', error: null, delaySeconds: 0 }
 }
 
-/** What may have been sent is never said to have failed for another reason: its sender must look for it. */
+/** What may have been sent, and could not be looked up, is never said to have failed for another reason. */
 function failed(claimed: ClaimedSend, code: string): Ending {
   const error = claimed.status === 'unconfirmed' ? 'unconfirmed' : code
   return { ...unchanged(claimed), status: 'failed', error, delaySeconds: 0 }
 }
 
-/** What is due and no message says so: lost by the queue, or its next turn has come. */
+/** What is due and no message says so: lost by the queue, or its next turn has come. Each call gives others. */
 export async function dueSends(db: Db, limit: number): Promise<SendMessage[]> {
-  const rows = await db.all(findDueSends, { limit })
+  const rows = await db.all(takeDueSends, { limit })
   return rows.map((row) => ({ kind: 'send', outbox_id: row.id }))
 }

@@ -41,7 +41,7 @@ const statusWords: Readonly<Record<OutgoingRow['status'], Words>> = {
     tone: 'warn',
     label: 'Unconfirmed',
     title: 'The provider has not confirmed it yet',
-    text: 'Its answer was lost on the way, so it may have been sent or not. We look it up in your mailbox within minutes and send it again only where it is not there: nothing is sent twice.',
+    text: 'Its answer was lost on the way, so it may have been sent or not. We look it up in your mailbox within minutes, and send it again only where it is not there, for a day: nothing is sent twice.',
   },
   sent: {
     tone: 'good',
@@ -57,9 +57,14 @@ const failureWords: Readonly<Partial<Record<string, string>>> = {
     'The mailbox has no permission to send mail. Reconnect it, leave that box ticked, and send again.',
   needs_reauthorization: 'The provider no longer accepts what it gave us. Reconnect the mailbox, and send again.',
   unconfirmed:
-    'The provider never said whether it took it, and it may not be looked up without permission to read. See in your mailbox whether it was sent before you send it again.',
-  expired: 'The provider could not be reached for a day, or asked us to wait all that time. Send it again.',
-  not_found: 'The mailbox was disconnected meanwhile. Connect it again, and send again.',
+    'The provider never said whether it took it, and it could not be looked up. See in your mailbox whether it was sent before you send it again.',
+  provider_unavailable:
+    'The provider could not be reached for a day. It was looked up each time, and is not in your mailbox: send it again.',
+  expired: 'The provider, or our limit for it, asked us to wait for a day. Nothing was sent: send it again.',
+  disconnected: 'The mailbox was disconnected meanwhile. Connect it again, and send again.',
+  account_disabled: 'Your account was disabled before it could be sent. Nothing was sent.',
+  provider_not_offered: 'The provider of this mailbox is not offered here any more. Nothing was sent.',
+  message_missing: 'The message is no longer stored here. Nothing was sent: write it anew.',
 }
 
 function failureText(code: string | null): string {
