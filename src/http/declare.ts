@@ -5,6 +5,7 @@ import { zValidator } from '@hono/zod-validator'
 import type { Hono, MiddlewareHandler } from 'hono'
 import type * as z from 'zod'
 import type { CallerClaim } from '../auth/claims.ts'
+import { assertLiveCaller } from '../auth/live-caller.ts'
 import { AppError, type ErrorCode } from '../errors.ts'
 import type { AppContext, AppEnv } from './context.ts'
 import {
@@ -33,6 +34,8 @@ export interface Contract<P extends z.ZodObject, Q extends z.ZodObject, B extend
   readonly query?: Q
   /** Described only: the handler reads these itself, since its refusals are not 422. */
   readonly describedQuery?: z.ZodObject
+  /** Described only, in the same way: headers of the request. */
+  readonly describedHeaders?: z.ZodObject
   readonly body?: B
   /** `may be absent`: the schema then sees `{}`. */
   readonly bodyPresence?: 'required' | 'may be absent'
@@ -110,13 +113,18 @@ function bodySteps<B extends z.ZodType>(
     return [
       contract.bodyPresence === 'may be absent'
         ? admitJsonBodyIfAny
-        : (c, next) => admitJsonBody(c, next, contract.bodyLimitBytes),
+        : (c, next) => admitJsonBody(c, next, contract.bodyLimitBytes, () => assertLives(c)),
       validateJson,
     ]
   return [
     (c, next) => (saysForm(c) ? admitFormBody(c, formBody, next) : admitJsonBody(c, next)),
     (c, next) => (saysForm(c) ? next() : validateJson(c, next)),
   ]
+}
+
+/** A claim of the right form may be anybody's. Where the caller lives, the verb asks again. Throws 401. */
+async function assertLives(c: AppContext): Promise<void> {
+  if (c.var.bearer !== null) await assertLiveCaller(c.env.deps.db, c.var.bearer)
 }
 
 function assertAudience(c: AppContext, audience: Audience): void {

@@ -92,7 +92,7 @@ export function buildDocument(
 }
 
 function describeOperation(contract: AnyContract): Json {
-  const { params, body } = contract
+  const { params, body, describedHeaders } = contract
   const query = contract.query ?? contract.describedQuery
   const errors = new Set<ErrorCode>(contract.errors ?? [])
   if (contract.audience !== 'anyone') errors.add('unauthorized')
@@ -121,9 +121,15 @@ function describeOperation(contract: AnyContract): Json {
     summary: contract.summary,
     ...(contract.description === undefined ? {} : { description: contract.description }),
     tags: [contract.tag],
-    ...(params === undefined && query === undefined
+    ...(params === undefined && query === undefined && describedHeaders === undefined
       ? {}
-      : { parameters: [...parameters(params, 'path'), ...parameters(query, 'query')] }),
+      : {
+          parameters: [
+            ...parameters(params, 'path'),
+            ...parameters(query, 'query'),
+            ...parameters(describedHeaders, 'header'),
+          ],
+        }),
     ...(body === undefined && contract.describedBody === undefined
       ? {}
       : { requestBody: { required: contract.bodyPresence !== 'may be absent', content: bodyContent(contract) } }),
@@ -140,7 +146,7 @@ function bodyContent({ body, formBody, describedBody }: AnyContract): Json {
   }
 }
 
-function parameters(schema: z.ZodObject | undefined, place: 'path' | 'query'): Json[] {
+function parameters(schema: z.ZodObject | undefined, place: 'path' | 'query' | 'header'): Json[] {
   if (schema === undefined) return []
   return Object.entries(schema.shape).map(([name, field]) => ({
     name,

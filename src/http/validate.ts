@@ -46,14 +46,16 @@ const deepest = 16
  * Before a JSON validator: the body must say it is JSON, have at most 64 KB (where the route names no other limit)
  * whatever Content-Length says, and be UTF-8 and JSON of sane depth and text. Throws 415, 413, 400. The validator then
  * reads what was read here.
+ * @param beforeLarge awaited before more than 64 KB are read
  */
 export async function admitJsonBody(
   c: AppContext,
   next: () => Promise<void>,
   limitBytes: number = bodyLimitBytes,
+  beforeLarge: () => Promise<void> = async () => undefined,
 ): Promise<void> {
   assertSaysJson(c)
-  admit(c, await readBytes(c.req.raw, limitBytes))
+  admit(c, await readBytes(c.req.raw, limitBytes, beforeLarge))
   await next()
 }
 
@@ -167,9 +169,19 @@ function isStorable(text: string): boolean {
   return !text.includes('\0') && text.isWellFormed()
 }
 
-/** The body up to `limit` bytes; throws 413 as soon as there is more, without reading it. */
-export async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
-  if (Number(request.headers.get('Content-Length') ?? 0) > limit) throw new AppError('body_too_large')
+/**
+ * The body up to `limit` bytes; throws 413 as soon as there is more, without reading it.
+ * @param beforeLarge awaited once, before more than 64 KB are read
+ */
+export async function readBytes(
+  request: Request,
+  limit: number,
+  beforeLarge: () => Promise<void> = async () => undefined,
+): Promise<Uint8Array> {
+  const said = Number(request.headers.get('Content-Length') ?? 0)
+  if (said > limit) throw new AppError('body_too_large')
+  let isLarge = said > bodyLimitBytes
+  if (isLarge) await beforeLarge()
   const reader = request.body?.getReader()
   if (reader === undefined) return new Uint8Array()
   const chunks: Uint8Array[] = []
@@ -184,6 +196,10 @@ export async function readBytes(request: Request, limit: number): Promise<Uint8A
     if (size > limit) {
       await reader.cancel().catch(() => undefined)
       throw new AppError('body_too_large')
+    }
+    if (!isLarge && size > bodyLimitBytes) {
+      isLarge = true
+      await beforeLarge()
     }
     chunks.push(value)
   }

@@ -19,9 +19,9 @@ import {
   vend,
 } from '../support/app.ts'
 import { letterFor } from '../support/letters.ts'
-import { storeMails } from '../support/stored-mail.ts'
 import { callWith, type Operation, otherMount, readOperations, someId } from '../support/operations.ts'
 import { png } from '../support/pictures.ts'
+import { storeMails } from '../support/stored-mail.ts'
 
 const contentSchema = z.record(z.string(), z.object({ schema: z.record(z.string(), z.unknown()) }))
 const responseSchema = z.object({
@@ -74,7 +74,7 @@ describe('the document', () => {
     for (const { template, parameters } of operations) {
       const inPath = [...template.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
       expect(parameters.filter((one) => one.in === 'path').map(({ name }) => name)).toEqual(inPath)
-      expect(parameters.every((one) => one.in === 'query' || one.required)).toBe(true)
+      expect(parameters.every((one) => one.in !== 'path' || one.required)).toBe(true)
     }
     for (const id of ['completeFlow', 'completeFlowRest']) {
       const callback = operations.find(({ operationId }) => operationId === id)
@@ -87,6 +87,13 @@ describe('the document', () => {
         ['iss', false],
       ])
     }
+  })
+
+  it('declares the header that makes a sending repeatable', () => {
+    const send = operations.find(({ operationId }) => operationId === 'sendEmail')
+    expect(send?.parameters.filter((one) => one.in === 'header')).toMatchObject([
+      { name: 'Idempotency-Key', required: false },
+    ])
   })
 
   it('documents every code of the table, its status beside it', () => {

@@ -6,7 +6,7 @@ import * as z from 'zod'
 import worker from '../../src/index.ts'
 import { appUrl, call, json, workerEnv } from './app.ts'
 
-const parameter = z.object({ name: z.string(), in: z.enum(['path', 'query']), required: z.boolean() })
+const parameter = z.object({ name: z.string(), in: z.enum(['path', 'query', 'header']), required: z.boolean() })
 
 const operation = z.object({
   operationId: z.string(),

@@ -44,6 +44,11 @@ const sendBody = z.strictObject({
     .describe('The message this answers; without recipients it goes to its Reply-To, or its sender'),
 })
 
+const idempotencyKey = z
+  .string()
+  .regex(/^[\x20-\x7e]{1,255}$/)
+  .describe('A repeat of the same request within 24 hours gives the same message, and is sent once')
+
 export function declareSend(emails: Resource): void {
   declare(
     emails,
@@ -52,13 +57,11 @@ export function declareSend(emails: Resource): void {
       path: '/send',
       operationId: 'sendEmail',
       summary: 'Send a message or an answer',
-      description:
-        'Taken in, and sent within moments; `GET /emails/outbox/{id}` tells what became of it. With the header ' +
-        '`Idempotency-Key` (1 to 255 printable ASCII characters) a repeat of the same request within 24 hours gives ' +
-        'the same message, and is sent once.',
+      description: 'Taken in, and sent within moments; `GET /emails/outbox/{id}` tells what became of it.',
       tag: 'Mail',
       audience: 'person_or_key',
       query: forUser,
+      describedHeaders: z.object({ 'Idempotency-Key': idempotencyKey.optional() }),
       body: sendBody,
       bodyLimitBytes,
       answers: { 202: { description: 'Taken in', schema: z.object({ id: uuid, status }) } },
@@ -147,7 +150,7 @@ export function declareSend(emails: Resource): void {
 function idempotencyKeyOf(c: AppContext): string | null {
   const key = c.req.header('Idempotency-Key')
   if (key === undefined) return null
-  if (/^[\x20-\x7e]{1,255}$/.test(key)) return key
+  if (idempotencyKey.safeParse(key).success) return key
   throw new AppError('invalid_input', {
     errors: [{ path: 'Idempotency-Key', message: 'must be 1 to 255 printable ASCII characters' }],
   })
