@@ -54,8 +54,10 @@ export interface MailMessage {
   readonly attachments: readonly MailAttachment[]
 }
 
-/** What became of one message of a batch. */
-export type FetchedMessage =
+/** What became of one message of a batch, and what it cost beyond `costs.message`: further calls made for it. */
+export type FetchedMessage = { readonly extraUnits?: number } & Fetched
+
+type Fetched =
   | { readonly kind: 'message'; readonly message: MailMessage }
   /** Only its labels were asked for. */
   | { readonly kind: 'labels'; readonly id: string; readonly labelIds: readonly string[] }

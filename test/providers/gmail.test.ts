@@ -206,6 +206,8 @@ describe('a batch', () => {
       () => json(403, refusal('insufficientPermissions')),
       'failure forbidden insufficient_permissions',
     ],
+    ['403 for our project', () => json(403, refusal('accessNotConfigured')), 'failure misconfigured http_403'],
+    ['403 for what nobody knows', () => json(403, {}), 'failure misconfigured http_403'],
     ['429', () => json(429, refusal('x')), 'failure rate_limited http_429'],
   ])('ML-05 refused whole with %s says so once', async (_, answer, expected) => {
     expect(brief(await collect(world(answer).gmail, ['m0']))).toEqual([expected])
@@ -314,7 +316,10 @@ describe('a message that cannot be read in its batch', () => {
     const results = await collect(gmail, ['m0', 'm1'])
     expect(brief(results)).toEqual(['message m1', 'message m0'])
     expect(results[1]).toMatchObject({
-      value: { message: { subject: 'huge', snippet: 'short', text: null, html: null, attachments: [] } },
+      value: {
+        message: { subject: 'huge', snippet: 'short', text: null, html: null, attachments: [] },
+        extraUnits: 20,
+      },
     })
     expect(sent[1]?.url.searchParams.get('format')).toBe('metadata')
   })
@@ -354,7 +359,12 @@ describe('a message that cannot be read in its batch', () => {
       return url.pathname.endsWith('/ANG-1') ? json(200, { size: 2, data: '0NI' }) : json(404, {})
     })
     expect(await collect(gmail, ['m0'])).toMatchObject([
-      { value: { message: { text: 'пр', attachments: [{ partId: '1', sizeBytes: 2_000_000 }, { partId: '2' }] } } },
+      {
+        value: {
+          message: { text: 'пр', attachments: [{ partId: '1', sizeBytes: 2_000_000 }, { partId: '2' }] },
+          extraUnits: 40,
+        },
+      },
     ])
     expect(sent.slice(1).map(({ url }) => url.pathname.split('/').at(-1))).toEqual(['ANG-1', 'ANG-3'])
     const busy = world(({ method }) => (method === 'POST' ? streamed(text) : json(503, {})))
@@ -461,6 +471,15 @@ describe('list, history, labels', () => {
     expect(await ask(404)).toMatchObject({ ok: false, kind: 'history_expired' })
     expect(await ask(400)).toMatchObject({ ok: false, kind: 'refused', code: 'http_400' })
     expect(await ask(500)).toMatchObject({ ok: false, kind: 'unavailable', code: 'http_500' })
+    const numbered = world(() => json(200, { emailAddress: 'a@gmail.com', historyId: 4711, messagesTotal: 1 }))
+    expect(await numbered.gmail.mailbox({ accessToken })).toMatchObject({ value: { historyId: '4711' } })
+    const nameless = { messagesAdded: [{ message: { id: 'm1' } }] }
+    const unread = world(() =>
+      json(200, { history: [{ ...nameless, id: 'x' }, nameless], historyId: '9', nextPageToken: 'p' }),
+    )
+    expect(await unread.gmail.history({ accessToken, cursor: '1', pageToken: null })).toMatchObject({
+      value: { changes: [{ id: 'm1' }, { id: 'm1' }], cursor: '1' },
+    })
     const page = world(() => json(200, { historyId: 'x' }))
     expect(await page.gmail.history({ accessToken, cursor: '1', pageToken: null })).toMatchObject({
       kind: 'unavailable',
@@ -472,8 +491,6 @@ describe('list, history, labels', () => {
     const labels = [
       { id: 'INBOX', name: 'INBOX', type: 'system' },
       { id: 'Label_1', name: 'a\0/b', type: 'user' },
-      { id: 'a b', name: 'x' },
-      null,
     ]
     expect(await world(() => json(200, { labels })).gmail.labels({ accessToken })).toEqual({
       ok: true,
@@ -482,6 +499,13 @@ describe('list, history, labels', () => {
         { id: 'Label_1', name: 'a/b', isSystem: false },
       ],
     })
+    // What is missing would be taken off its messages: half an answer is none.
+    const halves = [{}, { labels: [] }, { labels: labels.slice(1) }, { labels: [...labels, null] }]
+    for (const body of [...halves, { labels: [...labels, { id: 'a b', name: 'x' }] }])
+      expect(await world(() => json(200, body)).gmail.labels({ accessToken })).toMatchObject({
+        kind: 'unavailable',
+        code: 'unreadable_answer',
+      })
   })
 })
 

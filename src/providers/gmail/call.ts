@@ -40,8 +40,8 @@ const errorSchema = z.object({
 
 /** Ids of messages and threads; they go into paths of further calls. */
 export const gmailId = z.string().regex(/^[\w-]{1,64}$/)
-/** A number of up to 30 digits, kept as text. */
-export const historyId = z.string().regex(/^\d{1,30}$/)
+/** A number of up to 30 digits, kept as text; as a JSON number where it is exact. */
+export const historyId = z.union([z.string().regex(/^\d{1,30}$/), z.int().min(0).transform(String)])
 /** `INBOX`, `Label_12`, `CATEGORY_SOCIAL`. */
 export const labelId = z.string().regex(/^[^\s\p{C}]{1,255}$/u)
 
@@ -87,7 +87,8 @@ export function readAnswer<T>(answer: HttpResponse, now: Date, schema: z.ZodType
 
 /**
  * What went wrong in an answer of Gmail, or null for a 200: 401 `unauthorized`, 429 and a 403 for quota
- * `rate_limited`, any other 403 `forbidden`, 400 and 413 `refused`, everything else `unavailable`. By `reason`, never
+ * `rate_limited`, a 403 for a missing permission `forbidden`, any other 403 `misconfigured` (our project's API is off, a
+ * domain's policy): no mailbox is marked for it. 400 and 413 `refused`, everything else `unavailable`. By `reason`, never
  * by text.
  */
 export function readGmailFailure(answer: HttpResponse, now: Date): ProviderFailure | null {
@@ -104,7 +105,7 @@ export function readGmailFailure(answer: HttpResponse, now: Date): ProviderFailu
   const reasons = readReasons(answer.body)
   if (reasons.some((it) => quotaReasons.has(it))) return providerFailure('rate_limited', 'quota_exceeded', wait)
   if (reasons.some((it) => scopeReasons.has(it))) return providerFailure('forbidden', 'insufficient_permissions', wait)
-  return providerFailure('forbidden', 'http_403', wait)
+  return providerFailure('misconfigured', 'http_403', wait)
 }
 
 function readReasons(body: string): string[] {

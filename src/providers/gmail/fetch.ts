@@ -16,6 +16,8 @@ const MAX_TEXT_BYTES = 1_048_576
 const MAX_FETCHED_TEXTS = 4
 const MAX_TEXT_ANSWER_BYTES = 2_097_152
 const MAX_METADATA_BYTES = 1_048_576
+/** What each further call for a message costs (SECURITY G12). */
+const UNITS_OF_CALL = 20
 
 const fields = 'id,threadId,labelIds,snippet,historyId,internalDate,sizeEstimate'
 const metadataHeaders = [
@@ -56,6 +58,14 @@ export async function* fetchMessages(
   for (const id of all) if (!ids.includes(id)) yield success({ kind: 'broken', id, code: 'invalid_id' })
   if (ids.length === 0) return
 
+  const calls = new Map<string, number>()
+  const counting = (id: string): GmailDeps => ({
+    ...deps,
+    fetch: (...call) => {
+      calls.set(id, (calls.get(id) ?? 0) + 1)
+      return deps.fetch(...call)
+    },
+  })
   const waiting = new Set(ids)
   const alone: string[] = []
   let failure: ProviderFailure | null = null
@@ -67,21 +77,21 @@ export async function* fetchMessages(
     }
     const id = ids[answer.index]
     if (id === undefined) continue
-    const outcome = await readAnswer(deps, input, id, answer)
+    const outcome = await readAnswer(counting(id), input, id, answer)
     if (outcome === 'unreadable') {
       alone.push(id)
       continue
     }
     waiting.delete(id)
     if ('ok' in outcome) failure ??= outcome
-    else yield success(outcome)
+    else yield success(outcome, calls.get(id))
   }
-  const isRefused = failure?.kind === 'unauthorized' || failure?.kind === 'forbidden'
+  const isRefused = failure !== null && ['unauthorized', 'forbidden', 'misconfigured'].includes(failure.kind)
   for (const id of isRefused ? [] : alone) {
-    const outcome = await fetchHeaders(deps, input, id)
+    const outcome = await fetchHeaders(counting(id), input, id)
     waiting.delete(id)
     if ('ok' in outcome) failure ??= outcome
-    else yield success(outcome)
+    else yield success(outcome, calls.get(id))
     // Slow or too fast: the next would fare no better, and each may take its whole time.
     if ('ok' in outcome || outcome.kind === 'later') break
   }
@@ -175,6 +185,6 @@ function asMessage(message: MailMessage): FetchedMessage {
   return { kind: 'message', message }
 }
 
-function success(value: FetchedMessage): ProviderResult<FetchedMessage> {
-  return { ok: true, value }
+function success(value: FetchedMessage, calls = 0): ProviderResult<FetchedMessage> {
+  return { ok: true, value: calls === 0 ? value : { ...value, extraUnits: calls * UNITS_OF_CALL } }
 }

@@ -7,7 +7,8 @@ import type { HistoryPage, MailChange, MailLabel, MessagePage, Token } from '../
 import { type GmailDeps, getJson, gmailId, historyId, labelId, listOf } from './call.ts'
 import { fitText } from './text.ts'
 
-const HISTORY_PAGE_SIZE = 500
+/** One page is stored before the cursor moves: small enough for a minute's quota. */
+const HISTORY_PAGE_SIZE = 100
 const MAX_LIST_SIZE = 500
 const MAX_LABEL_NAME_LENGTH = 255
 
@@ -22,7 +23,8 @@ const listSchema = z.object({
 const messageHolder = z.object({ message: idHolder })
 const labelledHolder = z.object({ message: idHolder, labelIds: listOf(labelId) })
 const recordSchema = z.object({
-  id: historyId,
+  // One that cannot be read says where its change stands to nobody, but the change counts.
+  id: historyId.nullable().catch(null),
   messagesAdded: listOf(messageHolder),
   labelsAdded: listOf(labelledHolder),
   labelsRemoved: listOf(labelledHolder),
@@ -36,7 +38,8 @@ const historyFields = [
 ].join(',')
 
 const labelSchema = z.object({ id: labelId, name: z.string(), type: z.string().catch('user') })
-const labelsSchema = z.object({ labels: listOf(labelSchema) })
+// Taken whole or not at all: a label that is missing here would be taken off its messages.
+const labelsSchema = z.object({ labels: z.array(labelSchema) })
 
 /** See `MailAdapter.list`. @param input.search in Gmail's own operators */
 export async function listMessages(
@@ -86,7 +89,7 @@ export async function listHistory(
   if (!page.ok) return page.code === 'http_404' ? providerFailure('history_expired', 'http_404') : page
   const records = page.value.history
   const nextPageToken = page.value.nextPageToken ?? null
-  const reached = nextPageToken === null ? [page.value.historyId] : records.map(({ id }) => id)
+  const reached = nextPageToken === null ? [page.value.historyId] : records.flatMap(({ id }) => id ?? [])
   return {
     ok: true,
     value: { changes: records.flatMap(changesOf), cursor: [input.cursor, ...reached].reduce(newer), nextPageToken },
@@ -101,6 +104,9 @@ export async function listLabels(
   const path = '/labels?fields=labels(id,name,type)'
   const answer = await getJson(deps, { accessToken, path, schema: labelsSchema })
   if (!answer.ok) return answer
+  // Every mailbox has labels of the provider's own.
+  if (!answer.value.labels.some(({ type }) => type === 'system'))
+    return providerFailure('unavailable', 'unreadable_answer')
   const labels = answer.value.labels.map(({ id, name, type }) => ({
     id,
     name: fitText(name, MAX_LABEL_NAME_LENGTH),

@@ -16,7 +16,8 @@ const YEAR_2200_MS = Date.UTC(2200, 0, 1)
 const messageSchema = z.object({
   id: gmailId,
   threadId: gmailId,
-  historyId,
+  // Nothing depends on it.
+  historyId: historyId.catch('0'),
   labelIds: listOf(labelId),
   internalDate: z.string().catch(''),
   sizeEstimate: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).catch(0),
