@@ -55,35 +55,43 @@ export async function vendAccessToken(
 ): Promise<HandedOutToken> {
   const look = (lease: LeaseRequest) =>
     deps.db.first(vendToken, { ...callerParams(claim), ...origin, ...request, ...lease })
-  return obtain(deps, look, request.scopes, origin)
+  return obtain(deps, look, { scopes: request.scopes, refusedVersion: null }, origin)
 }
 
 /**
  * A valid token for our own work on a mailbox, for at least another minute. After a 401 of the provider,
- * `refusedVersion` names the token that was refused: another is fetched. Throws as `vendAccessToken`, but 401 and 403
- * `forbidden`.
+ * `refusedVersion` names the token that was refused: another is fetched, or 503 says when to ask again. Throws as
+ * `vendAccessToken`, but 401 and 403 `forbidden`.
  */
 export function liveAccessToken(
   deps: RefreshDeps,
   want: { accountId: string; scopes: readonly string[]; refusedVersion: number | null },
 ): Promise<HandedOutToken> {
   const request = { ...want, minTtlSeconds: defaultMinTtlSeconds }
-  return obtain(deps, (lease) => deps.db.first(lookLiveToken, { ...request, ...lease }), want.scopes, null)
+  return obtain(deps, (lease) => deps.db.first(lookLiveToken, { ...request, ...lease }), want, null)
 }
 
 /**
  * The provider refused a token it had given just before: the grant is dead, whatever its token endpoint says. The owner
- * is told once, by the same write as after a refused refresh.
+ * is told once, by the same write as after a refused refresh. False where it was not ended: another is at the grant just
+ * now, or the token endpoint is not asked for a while.
  */
 export async function giveUpRefusedGrant(
   deps: RefreshDeps,
   which: { accountId: string; refusedVersion: number },
-): Promise<void> {
+): Promise<boolean> {
   const leaseId = uuidV7(deps.clock())
   const request = { ...which, scopes: [], minTtlSeconds: defaultMinTtlSeconds, leaseId, mayLease: true }
   const row = await deps.db.first(lookLiveToken, request)
-  if (row?.verdict !== 'leased') return
-  await storeDeath(deps, row, leaseId, 'access_token_refused')
+  if (row?.verdict === 'needs_reauthorization') return true
+  return row?.verdict === 'leased' && (await storeDeath(deps, row, leaseId, 'access_token_refused'))
+}
+
+/** What the caller needs of a token. */
+interface Need {
+  readonly scopes: readonly string[]
+  /** The provider does not take this one any more, however long it has left. */
+  readonly refusedVersion: number | null
 }
 
 interface LeaseRequest {
@@ -94,7 +102,7 @@ interface LeaseRequest {
 async function obtain(
   deps: RefreshDeps,
   look: (lease: LeaseRequest) => Promise<VendRow | null>,
-  scopes: readonly string[],
+  need: Need,
   trail: Trail,
 ): Promise<HandedOutToken> {
   // Before the trip that leases and records: without keys nothing is handed out, and nothing may say it was.
@@ -107,21 +115,21 @@ async function obtain(
     if (row === null) throw new AppError('unauthorized')
     if (row.verdict === 'fresh') return openAndHandOut(deps, row, trail)
     if (row.verdict === 'leased') {
-      const token = await refreshNow(deps, row, leaseId, scopes, trail)
+      const token = await refreshNow(deps, row, leaseId, need, trail)
       if (token !== null) return token
       // Overtaken: what this row said is as old as the call. Look again; there is no time left to lease once more.
       continue
     }
     if (row.verdict !== 'busy') throw refusal(row, deps.clock())
     // Somebody else's refresh is under way: look again, a little later each time.
-    if (elapsedMs + pollMs > longestWaitMs) return handOutWhatLives(deps, row, trail)
+    if (elapsedMs + pollMs > longestWaitMs) return handOutWhatLives(deps, row, need, trail)
     await new Promise((resolve) => setTimeout(resolve, pollMs * (0.75 + deps.chance() / 2)))
   }
 }
 
 /** Whoever holds the lease has not come back: a token that still lives is handed out, however short. */
-async function handOutWhatLives(deps: RefreshDeps, row: VendRow, trail: Trail): Promise<HandedOutToken> {
-  if (row.expiresAt === null || row.expiresAt <= deps.clock())
+async function handOutWhatLives(deps: RefreshDeps, row: VendRow, need: Need, trail: Trail): Promise<HandedOutToken> {
+  if (row.version === need.refusedVersion || row.expiresAt === null || row.expiresAt <= deps.clock())
     throw new AppError('provider_unavailable', { retryAfterSeconds: 5 })
   const event = { api_key_id: row.apiKeyId, refreshed: false }
   if (trail !== null)
@@ -136,7 +144,7 @@ async function refreshNow(
   deps: RefreshDeps,
   row: VendRow,
   leaseId: string,
-  wanted: readonly string[],
+  need: Need,
   trail: Trail,
 ): Promise<HandedOutToken | null> {
   let isLive = false
@@ -148,8 +156,8 @@ async function refreshNow(
       origin: trail ?? nowhere,
       eventsFor: (verdict) => {
         // Now, not when the call began: it may have taken as long as the old token had left.
-        isLive = row.expiresAt !== null && row.expiresAt > deps.clock()
-        return trail === null ? [] : describeEnding(row, verdict, wanted, isLive ? 'live' : 'expired')
+        isLive = row.version !== need.refusedVersion && row.expiresAt !== null && row.expiresAt > deps.clock()
+        return trail === null ? [] : describeEnding(row, verdict, need.scopes, isLive ? 'live' : 'expired')
       },
     },
   )
@@ -159,7 +167,7 @@ async function refreshNow(
     case 'refreshed': {
       const scopes = grantedBy(row, verdict.grant)
       // The answer may tell that the user withdrew a permission meanwhile.
-      if (!covers(scopes, wanted)) throw new AppError('insufficient_scope')
+      if (!covers(scopes, need.scopes)) throw new AppError('insufficient_scope')
       return token(deps, row.provider, verdict.grant.accessToken, verdict.grant.expiresAt, scopes, row.version + 1)
     }
     case 'dead':

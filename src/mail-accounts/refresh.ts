@@ -119,9 +119,11 @@ export async function storeDeath(
   token: LeasedToken,
   leaseId: string,
   error: string,
-): Promise<void> {
+): Promise<boolean> {
   const row = await answerRow(deps, token, { kind: 'dead', error }, leaseId)
-  await persist(() => deps.db.all(storeAnswers, { answers: JSON.stringify([row]), ...auditParams(noOrigin, []) }))
+  const params = { answers: JSON.stringify([row]), ...auditParams(noOrigin, []) }
+  const stored = await persist(() => deps.db.all(storeAnswers, params))
+  return stored.some(({ tokenId }) => tokenId === token.tokenId)
 }
 
 interface Answered {
