@@ -140,7 +140,7 @@ export const releaseIdempotencyKeys = statement<Limit, Purged>(
 export const purgeHiddenMail = statement<Limit, Purged>(
   'purge-hidden-mail',
   sql`WITH mailbox AS MATERIALIZED (
-    SELECT a.user_mail_account_id, CASE WHEN a.user_id IS NULL THEN 'infinity' ELSE a.mail_since_utc END AS shown_since
+    SELECT a.user_mail_account_id, a.mail_since_utc, CASE WHEN a.user_id IS NULL THEN 'infinity' ELSE a.mail_since_utc END AS shown_since
     FROM user_mail_accounts a WHERE a.purge_mail_flg OR a.user_id IS NULL
     ORDER BY a.user_mail_account_id LIMIT 1000
   ),
@@ -151,10 +151,16 @@ export const purgeHiddenMail = statement<Limit, Purged>(
       LIMIT ${param('limit', 'int')}
     ) hidden LIMIT ${param('limit', 'int')}
   ),
-  gone AS (DELETE FROM emails WHERE email_id IN (SELECT email_id FROM old) RETURNING 1),
+  -- A sync may have shown one of them again meanwhile.
+  gone AS (
+    DELETE FROM emails e USING mailbox
+    WHERE e.email_id IN (SELECT email_id FROM old)
+      AND e.user_mail_account_id = mailbox.user_mail_account_id AND e.created_at_utc < mailbox.shown_since
+    RETURNING 1
+  ),
   cleared AS (
     UPDATE user_mail_accounts a SET purge_mail_flg = false FROM mailbox
-    WHERE a.user_mail_account_id = mailbox.user_mail_account_id AND a.purge_mail_flg AND NOT EXISTS (
+    WHERE a.user_mail_account_id = mailbox.user_mail_account_id AND a.purge_mail_flg AND a.mail_since_utc = mailbox.mail_since_utc AND NOT EXISTS (
       SELECT FROM emails e WHERE e.user_mail_account_id = a.user_mail_account_id AND e.created_at_utc < a.mail_since_utc)
   )
   SELECT count(*)::int AS "count" FROM gone`,
