@@ -88,7 +88,6 @@ CREATE TABLE "mail_syncs" (
 	"relist_deleted_cnt" integer DEFAULT 0 NOT NULL,
 	"units_window_at_utc" timestamp with time zone DEFAULT now() NOT NULL,
 	"units_used_cnt" integer DEFAULT 0 NOT NULL,
-	"units_before_cnt" integer DEFAULT 0 NOT NULL,
 	"created_at_utc" timestamp with time zone DEFAULT now() NOT NULL,
 	"modified_at_utc" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "mail_syncs_walk_kind_ck" CHECK ("mail_syncs"."walk_kind_cd" IN ('newest', 'full', 'relist')),
@@ -123,7 +122,6 @@ CREATE TABLE "outbox" (
 --> statement-breakpoint
 ALTER TABLE "provider_states" ADD COLUMN "units_window_at_utc" timestamp with time zone DEFAULT now() NOT NULL;--> statement-breakpoint
 ALTER TABLE "provider_states" ADD COLUMN "units_used_cnt" integer DEFAULT 0 NOT NULL;--> statement-breakpoint
-ALTER TABLE "provider_states" ADD COLUMN "units_before_cnt" integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE "user_mail_accounts" ADD COLUMN "sync_due_at_utc" timestamp with time zone DEFAULT now();--> statement-breakpoint
 ALTER TABLE "user_mail_accounts" ADD COLUMN "mail_since_utc" timestamp with time zone DEFAULT '-infinity' NOT NULL;--> statement-breakpoint
 ALTER TABLE "user_mail_accounts" ADD COLUMN "purge_mail_flg" boolean DEFAULT false NOT NULL;--> statement-breakpoint
@@ -140,17 +138,21 @@ CREATE INDEX "emails_search_ix" ON "emails" USING gin ("search_tsv");--> stateme
 CREATE INDEX "outbox_due_ix" ON "outbox" USING btree ("due_at_utc") WHERE "outbox"."status_cd" IN ('queued', 'sending', 'unconfirmed');--> statement-breakpoint
 CREATE INDEX "outbox_created_ix" ON "outbox" USING btree ("created_at_utc");--> statement-breakpoint
 CREATE INDEX "outbox_mailbox_ix" ON "outbox" USING btree ("user_mail_account_id");--> statement-breakpoint
+CREATE INDEX "outbox_user_ix" ON "outbox" USING btree ("user_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "outbox_idempotency_uq" ON "outbox" USING btree ("user_id",coalesce("api_key_id", "user_id"),"idempotency_key_txt") WHERE "outbox"."idempotency_key_txt" IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "user_mail_accounts_sync_due_ix" ON "user_mail_accounts" USING btree ("sync_due_at_utc") WHERE "user_mail_accounts"."sync_due_at_utc" IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "user_mail_accounts_purge_mail_ix" ON "user_mail_accounts" USING btree ("user_mail_account_id") WHERE "user_mail_accounts"."purge_mail_flg" OR "user_mail_accounts"."user_id" IS NULL;--> statement-breakpoint
 -- Nothing of a mailbox that is disconnected already may show up when its mail does.
 UPDATE "user_mail_accounts" SET "mail_since_utc" = 'infinity', "sync_due_at_utc" = NULL WHERE NOT "is_active_flg" AND NOT "keep_mail_flg";
 --> statement-breakpoint
--- Substrings are found faster where pg_trgm is there already; nothing depends on it (docs/operations.md).
+-- Substrings are found faster where pg_trgm is there already, in a schema that is searched; nothing depends on it
+-- (docs/operations.md).
 DO $$
 BEGIN
   IF EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm') THEN
     CREATE INDEX "emails_head_ix" ON "emails" USING gin ("head_txt" gin_trgm_ops);
   END IF;
+EXCEPTION WHEN undefined_object THEN
+  NULL;
 END
 $$;

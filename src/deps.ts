@@ -55,7 +55,9 @@ export interface Deps {
   readonly keyRingOrNull: KeyRing | null
   readonly flows: KVNamespace
   readonly refreshQueue: { send(messages: readonly RefreshMessage[]): Promise<void> }
-  readonly syncQueue: { send(messages: readonly SyncMessage[]): Promise<void> }
+  readonly syncQueue: {
+    send(messages: readonly SyncMessage[], options?: { readonly delaySeconds: number }): Promise<void>
+  }
   readonly deliverQueue: { send(messages: readonly DeliverMessage[]): Promise<void> }
   /** How letters leave; null where no transport is set. */
   readonly post: LetterPost | null
@@ -165,9 +167,12 @@ async function openKeys(
 // A message of 100 ids is about 4 KB; sendBatch takes 256 KB and 100 messages.
 const messagesPerSend = 50
 
-async function sendAll(queue: Queue, messages: readonly unknown[]): Promise<void> {
+async function sendAll(queue: Queue, messages: readonly unknown[], delaySeconds = 0): Promise<void> {
   for (let start = 0; start < messages.length; start += messagesPerSend) {
-    await queue.sendBatch(messages.slice(start, start + messagesPerSend).map((body) => ({ body })))
+    await queue.sendBatch(
+      messages.slice(start, start + messagesPerSend).map((body) => ({ body })),
+      { delaySeconds },
+    )
   }
 }
 
@@ -226,7 +231,7 @@ function buildDeps(env: WorkerEnv, opened: Opened): Deps {
     keyRingOrNull: keyRing,
     flows: env.OAUTH_STATE,
     refreshQueue: { send: (messages) => sendAll(env.REFRESH_QUEUE, messages) },
-    syncQueue: { send: (messages) => sendAll(env.SYNC_QUEUE, messages) },
+    syncQueue: { send: (messages, options) => sendAll(env.SYNC_QUEUE, messages, options?.delaySeconds) },
     deliverQueue: { send: (messages) => sendAll(env.DELIVER_QUEUE, messages) },
     get post() {
       if (post === undefined) post = buildPost(settings, { fetch: countedFetch, clock })

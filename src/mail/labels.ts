@@ -4,7 +4,8 @@
 import type { MailLabel } from '../providers/mail.ts'
 import { relabelMessages, storeLabels } from './labels.sql.ts'
 import { facet, facetsOfLabels, labelNameFacet, mailboxFacet, quoteLexeme } from './search-terms.ts'
-import { askPlainly, type SyncRun, SyncStop } from './sync-run.ts'
+import { askPlainly } from './sync-ask.ts'
+import { type SyncRun, SyncStop } from './sync-run.ts'
 
 const readEveryMs = 3_600_000
 const messagesPerStatement = 1_000

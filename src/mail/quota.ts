@@ -10,19 +10,38 @@ export interface QuotaSettings {
   readonly unitsPerProject: number
 }
 
-/** Of either budget: a back-fill leaves room for whoever waits in front of a page. */
-const backFillShare = 0.8
+/** Of either bucket: a back-fill leaves room for whoever waits in front of a page. */
+const backFillShare = 0.6
+/** Units that are reserved are spent within so many seconds, or reserved anew. */
+export const holdSeconds = 5
+/** A message to send, and a little more, must fit into the smallest bucket. */
+const smallestBucket = 150
 
-/** The limits of a kind of work, units a minute. */
-export function limitsOf(
-  settings: QuotaSettings,
-  share: 'interactive' | 'back_fill',
-): { mailboxLimit: number; projectLimit: number } {
+/** Room in units, drains in thousandths of one a second. */
+export interface QuotaLimits {
+  readonly mailboxRoom: number
+  readonly mailboxDrain: number
+  readonly projectRoom: number
+  readonly projectDrain: number
+}
+
+/** The buckets of a kind of work. Above `L` units in no minute: a bucket of `C` drains `(L - C) / 60` a second, so any minute sees `C + (L - C)` at most. */
+export function limitsOf(settings: QuotaSettings, share: 'interactive' | 'back_fill'): QuotaLimits {
   const part = share === 'back_fill' ? backFillShare : 1
+  const [mailbox, project] = [bucketOf(settings.unitsPerMailbox), bucketOf(settings.unitsPerProject)]
   return {
-    mailboxLimit: Math.floor(settings.unitsPerMailbox * part),
-    projectLimit: Math.floor(settings.unitsPerProject * part),
+    mailboxRoom: Math.floor(mailbox.room * part),
+    mailboxDrain: Math.floor(mailbox.drain * 1_000),
+    projectRoom: Math.floor(project.room * part),
+    projectDrain: Math.floor(project.drain * 1_000),
   }
+}
+
+function bucketOf(limit: number): { room: number; drain: number } {
+  const size = Math.max(limit / 4, smallestBucket)
+  const drain = (limit - size) / 60
+  // What was reserved may be spent a little later than it was counted.
+  return { room: size - holdSeconds * drain, drain }
 }
 
 /**
@@ -38,9 +57,10 @@ export async function reserveUnits(
     provider: call.provider,
     unitsWanted: call.units,
     unitsLeast: call.units,
+    unitsSpent: call.units,
     ...limitsOf(deps.sync, call.share ?? 'interactive'),
   })
-  return row === null || row.granted < call.units ? Math.max(1, row?.wait ?? 1) : null
+  return row?.isGranted ? null : Math.max(1, row?.wait ?? 1)
 }
 
 /** As `reserveUnits`; throws 429 `rate_limited` with `Retry-After`. */

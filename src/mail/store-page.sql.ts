@@ -4,8 +4,8 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
-import { countProjectUnits, grantOf, quotaOf, type UnitParams } from './quota.sql.ts'
-import { leaseInterval } from './sync-lease.sql.ts'
+import { countProjectUnits, debtAfter, grantOf, mailboxDebt, projectDebt, type UnitParams } from './quota.sql.ts'
+import { isSkipDue, leaseInterval } from './sync-lease.sql.ts'
 
 /** JSON texts are arrays or objects made by store-page.ts. */
 export interface StoreParams extends UnitParams {
@@ -35,7 +35,10 @@ export interface StoreParams extends UnitParams {
   readonly releases: boolean
   /** Lets go of the lease where somebody on demand waits for it. */
   readonly yields: boolean
+  /** Reserved and not spent; below nothing: spent beyond that. */
   readonly unitsBack: number
+  /** Milliseconds since these were reserved. */
+  readonly unitsBackAge: number
 }
 
 export interface StoredRow {
@@ -103,7 +106,7 @@ const patched = [
 ]
 const patchedColumns = sql.raw(patched.join(', '))
 const isOpen = (row: string): SQL => sql`${sql.raw(row)}.walk_state_cd IN ('queued', 'running')`
-const net = sql`(budget.granted - ${param('unitsBack', 'int')})`
+const back = { units: param('unitsBack', 'int'), age: sql`(${param('unitsBackAge', 'int')} / 1000.0::float8)` }
 
 export const storePageRow = statement<StoreParams, StoredRow>(
   'sync-store-page',
@@ -122,15 +125,15 @@ export const storePageRow = statement<StoreParams, StoredRow>(
     FOR UPDATE OF s
   ),
   budget AS MATERIALIZED (
-    SELECT held.provider_cd, box.window_at, box.used, box.before, CASE WHEN held.lets_go THEN 0 ELSE quota.granted END AS granted, quota.wait
+    SELECT held.provider_cd, box.debt, CASE WHEN held.lets_go THEN 0 ELSE quota.granted END AS granted, quota.wait
     FROM held
     LEFT JOIN provider_states p ON p.provider_cd = held.provider_cd
-    CROSS JOIN ${quotaOf('held')} box
-    CROSS JOIN ${quotaOf('p')} project
-    CROSS JOIN ${grantOf(param('unitsBack', 'int'))} quota
+    CROSS JOIN ${mailboxDebt('held')} box
+    CROSS JOIN ${projectDebt('p')} project
+    CROSS JOIN ${grantOf(back)} quota
   ),
   -- First of those that nobody reads, which PostgreSQL runs from the last to the first: the row of all mailboxes is locked last.
-  counted AS (${countProjectUnits(sql`budget`, net)}),
+  counted AS (${countProjectUnits(sql`budget`, sql`budget.granted`, back)}),
   stored AS (
     INSERT INTO emails AS e (user_mail_account_id, provider_message_id_txt, walk_id, ${sql.raw(columns.join(', '))})
     SELECT held.user_mail_account_id, r.id, ${param('markId', 'uuid')},
@@ -195,7 +198,11 @@ export const storePageRow = statement<StoreParams, StoredRow>(
   skipped AS (
     INSERT INTO mail_skips AS k (user_mail_account_id, provider_message_id_txt, error_cd)
     SELECT held.user_mail_account_id, n.id, n.code FROM held CROSS JOIN jsonb_to_recordset(${param('skips', 'jsonb')}) AS n(id text, code text)
-    ON CONFLICT (user_mail_account_id, provider_message_id_txt) DO UPDATE SET error_cd = EXCLUDED.error_cd, attempt_cnt = k.attempt_cnt + 1, modified_at_utc = now()
+    ON CONFLICT (user_mail_account_id, provider_message_id_txt) DO UPDATE SET
+      -- Not answered for again and again: skipped for good, until a full walk asks once more.
+      error_cd = CASE WHEN EXCLUDED.error_cd = 'later' AND k.attempt_cnt >= 9 AND ${isSkipDue} THEN 'unanswered' ELSE EXCLUDED.error_cd END,
+      attempt_cnt = k.attempt_cnt + CASE WHEN ${isSkipDue} THEN 1 ELSE 0 END,
+      modified_at_utc = CASE WHEN ${isSkipDue} OR k.error_cd <> EXCLUDED.error_cd THEN now() ELSE k.modified_at_utc END
   ),
   settled AS (
     DELETE FROM mail_skips k USING held
@@ -227,7 +234,7 @@ export const storePageRow = statement<StoreParams, StoredRow>(
       lease_until_utc = CASE WHEN held.lets_go THEN NULL ELSE now() + ${leaseInterval} END,
       lease_kind_cd = CASE WHEN held.lets_go THEN NULL ELSE s.lease_kind_cd END,
       is_awaited_flg = s.is_awaited_flg AND NOT held.lets_go,
-      units_window_at_utc = budget.window_at, units_used_cnt = greatest(0, budget.used + ${net}), units_before_cnt = budget.before, modified_at_utc = now()
+      units_window_at_utc = greatest(now(), s.units_window_at_utc), units_used_cnt = ${debtAfter(sql`budget.debt`, sql`budget.granted`, back)}, modified_at_utc = now()
     FROM held, budget WHERE s.user_mail_account_id = held.user_mail_account_id
     RETURNING s.walk_state_cd, held.lets_go
   ),
@@ -237,7 +244,7 @@ export const storePageRow = statement<StoreParams, StoredRow>(
       sync_due_at_utc = CASE
         -- Who yields goes on soon, whatever becomes of the one who waited.
         WHEN ${param('dueSeconds', 'int')} IS NULL THEN CASE WHEN kept.lets_go THEN now() + interval '10 seconds' ELSE a.sync_due_at_utc END
-        WHEN ${param('dueSeconds', 'int')} >= 0 THEN now() + make_interval(secs => CASE WHEN ${isOpen('kept')} THEN least(60, ${param('dueSeconds', 'int')}) ELSE ${param('dueSeconds', 'int')} END)
+        WHEN ${param('dueSeconds', 'int')} >= 0 THEN now() + make_interval(secs => CASE WHEN ${param('isSynced', 'boolean')} AND ${isOpen('kept')} THEN least(60, ${param('dueSeconds', 'int')}) ELSE ${param('dueSeconds', 'int')} END)
       END
     FROM kept WHERE a.user_mail_account_id = ${param('accountId', 'uuid')}
       AND (kept.lets_go OR ${param('isSynced', 'boolean')} OR coalesce(${param('cursor', 'text')}, ${param('dueSeconds', 'int')}::text) IS NOT NULL)

@@ -8,9 +8,10 @@ export interface LabelChange {
 }
 
 export interface FoldedChanges {
-  /** To be fetched whole: their labels come with them. */
+  /** To be fetched whole where they are not here: their labels come with them. */
   readonly added: string[]
   readonly deleted: string[]
+  /** Of those that were added, too. */
   readonly labels: ReadonlyMap<string, LabelChange>
 }
 
@@ -27,11 +28,11 @@ export function foldChanges(changes: readonly MailChange[]): FoldedChanges {
     }
   }
   const those = (fate: 'added' | 'deleted'): string[] => [...fates].filter(([, it]) => it === fate).map(([id]) => id)
-  const onlyLabels = [...labels].filter(([id]) => !fates.has(id))
+  const lasting = [...labels].filter(([id]) => fates.get(id) !== 'deleted')
   return {
     added: those('added'),
     deleted: those('deleted'),
-    labels: new Map(onlyLabels.map(([id, ofMessage]) => [id, labelChange(ofMessage)])),
+    labels: new Map(lasting.map(([id, ofMessage]) => [id, labelChange(ofMessage)])),
   }
 }
 

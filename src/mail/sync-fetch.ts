@@ -5,8 +5,9 @@ import type { ProviderFailure } from '../providers/failure.ts'
 import type { FetchedMessage, MailMessage } from '../providers/mail.ts'
 import { noticeLabels } from './labels.ts'
 import { addMessage, sortedLabels } from './store-page.ts'
-import { batchSize, pageBytes } from './sync-policy.ts'
-import { batchUnits, flush, overcome, type SyncRun, SyncStop, tokenOf } from './sync-run.ts'
+import { overcome, tokenOf } from './sync-ask.ts'
+import { batchSize, pageBytes, smallestBatch } from './sync-policy.ts'
+import { batchUnits, flush, type SyncRun, SyncStop } from './sync-run.ts'
 
 type Depth = 'full' | 'labels'
 type Later = Extract<FetchedMessage, { kind: 'later' }>
@@ -47,8 +48,11 @@ async function fetchBatch(run: SyncRun, batch: readonly string[], depth: Depth):
   const cost = first.length * run.adapter.costs.message
   const second = first.length < batch.length && cost <= run.units ? await askAgain(run, first, depth) : first
   for (const { id } of second) run.page.skips.set(id, 'later')
-  const limit = second.find(({ isRateLimit }) => isRateLimit)
-  if (limit === undefined) return
+  if (second.length * 2 >= batch.length) run.batchSize = Math.max(smallestBatch, run.batchSize >> 1)
+  const limits = second.filter(({ isRateLimit }) => isRateLimit)
+  const [limit] = limits
+  // One alone may be refused for ever, and stands in nobody's way.
+  if (limit === undefined || limits.length <= Math.max(1, batch.length / 2)) return
   // Too fast: what was brought is stored, and the rest waits its time.
   const { code, retryAfterSeconds } = limit
   throw new SyncStop({ kind: 'failure', failure: { ok: false, kind: 'rate_limited', code, retryAfterSeconds } })
@@ -76,6 +80,7 @@ async function askBatch(run: SyncRun, batch: readonly string[], depth: Depth): P
         break
       }
       const it = answer.value
+      run.units -= it.extraUnits ?? 0
       if (it.kind === 'later') waiting.set(it.id, it)
       else {
         waiting.delete(it.kind === 'message' ? it.message.id : it.id)
@@ -101,6 +106,7 @@ async function take(run: SyncRun, it: Exclude<FetchedMessage, Later>): Promise<v
       run.page.labels.set(it.id, { labels: sortedLabels(it.labelIds) })
       return
     case 'gone':
+      run.page.skips.delete(it.id)
       run.page.deleted.add(it.id)
       run.page.settled.add(it.id)
       return
@@ -112,6 +118,8 @@ async function take(run: SyncRun, it: Exclude<FetchedMessage, Later>): Promise<v
 async function takeMessage(run: SyncRun, message: MailMessage): Promise<void> {
   await noticeLabels(run, message.labelIds)
   run.counts.fetched += 1
+  // It was owed until now.
+  run.page.skips.delete(message.id)
   addMessage(run.page, run.lease.accountId, message, run.labelNames)
   if (run.page.bytes >= pageBytes) await flush(run)
 }

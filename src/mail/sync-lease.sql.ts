@@ -5,7 +5,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import { callerCtes, param } from '../db/caller.ts'
 import { statement } from '../db/client.ts'
 import { inReach, ownerCte, type ReachParams, type ReachRow, reachColumns } from '../db/reach.ts'
-import { countProjectUnits, grantOf, quotaOf, type UnitParams } from './quota.sql.ts'
+import { countProjectUnits, grantOf, mailboxDebt, projectDebt, type UnitParams } from './quota.sql.ts'
 
 export type LeaseKind = 'on_demand' | 'background' | 'back_fill'
 export type WalkKind = 'newest' | 'full' | 'relist'
@@ -15,6 +15,7 @@ export type WalkState = 'none' | 'queued' | 'running' | 'done' | 'failed'
  * - `leased`  the caller holds the lease now
  * - `awaited` a back-fill has it, and lets go after its page: ask again
  * - `running` another sync has it
+ * - `not_offered` its provider is not offered any more
  * - `limited` too few quota units are left: not before `waitSeconds`
  */
 export type LeaseVerdict =
@@ -22,6 +23,7 @@ export type LeaseVerdict =
   | 'awaited'
   | 'running'
   | 'limited'
+  | 'not_offered'
   | 'not_found'
   | 'needs_reauthorization'
   | 'insufficient_scope'
@@ -58,9 +60,13 @@ interface LeaseParams extends UnitParams {
   readonly leaseId: string
   /** What reading this mailbox takes. */
   readonly scope: string
+  /** Providers that can be asked. */
+  readonly offered: readonly string[]
 }
 
 export const leaseInterval: SQL = sql`interval '90 seconds'`
+/** A row `k` of `mail_skips` that may be asked for again: after ten seconds, twice as long each time, six hours at most. */
+export const isSkipDue: SQL = sql`k.modified_at_utc < now() - interval '1 second' * least(21600, 5 * power(2, least(k.attempt_cnt, 12)))`
 
 const foundColumns: SQL = sql`
     a.user_mail_account_id, a.provider_cd, a.sync_cursor_txt,
@@ -75,8 +81,9 @@ const leaseCtes = (kind: SQL): SQL => sql`
     SELECT s.* FROM mail_syncs s JOIN found ON found.user_mail_account_id = s.user_mail_account_id FOR UPDATE OF s
   ),
   judged AS MATERIALIZED (
-    SELECT found.*, ${kind} AS kind, box.window_at, box.used, box.before, quota.granted, quota.wait,
+    SELECT found.*, ${kind} AS kind, box.debt, quota.granted, quota.wait,
       coalesce(found.objection, CASE
+        WHEN NOT found.provider_cd = ANY(${param('offered', 'text[]')}) THEN 'not_offered'
         WHEN looked.lease_until_utc > now() THEN CASE looked.lease_kind_cd WHEN 'back_fill' THEN 'awaited' ELSE 'running' END
         WHEN quota.granted = 0 THEN 'limited'
         ELSE 'leased'
@@ -84,17 +91,17 @@ const leaseCtes = (kind: SQL): SQL => sql`
     FROM found
     LEFT JOIN looked ON true
     LEFT JOIN provider_states p ON p.provider_cd = found.provider_cd
-    CROSS JOIN ${quotaOf('looked')} box
-    CROSS JOIN ${quotaOf('p')} project
-    CROSS JOIN ${grantOf(sql`0`)} quota
+    CROSS JOIN ${mailboxDebt('looked')} box
+    CROSS JOIN ${projectDebt('p')} project
+    CROSS JOIN ${grantOf()} quota
   ),
   leased AS (
-    INSERT INTO mail_syncs AS s (user_mail_account_id, lease_id, lease_until_utc, lease_kind_cd, units_window_at_utc, units_used_cnt, units_before_cnt)
-    SELECT j.user_mail_account_id, ${param('leaseId', 'uuid')}, now() + ${leaseInterval}, j.kind, j.window_at, j.used + j.granted, j.before
+    INSERT INTO mail_syncs AS s (user_mail_account_id, lease_id, lease_until_utc, lease_kind_cd, units_window_at_utc, units_used_cnt)
+    SELECT j.user_mail_account_id, ${param('leaseId', 'uuid')}, now() + ${leaseInterval}, j.kind, now(), j.debt + j.granted
     FROM judged j WHERE j.verdict = 'leased'
     ON CONFLICT (user_mail_account_id) DO UPDATE SET lease_id = EXCLUDED.lease_id, lease_until_utc = EXCLUDED.lease_until_utc,
-      lease_kind_cd = EXCLUDED.lease_kind_cd, is_awaited_flg = false, units_window_at_utc = EXCLUDED.units_window_at_utc,
-      units_used_cnt = EXCLUDED.units_used_cnt, units_before_cnt = EXCLUDED.units_before_cnt, modified_at_utc = now(),
+      lease_kind_cd = EXCLUDED.lease_kind_cd, is_awaited_flg = false, units_window_at_utc = greatest(s.units_window_at_utc, EXCLUDED.units_window_at_utc),
+      units_used_cnt = EXCLUDED.units_used_cnt, modified_at_utc = now(),
       walk_state_cd = CASE WHEN EXCLUDED.lease_kind_cd = 'back_fill' AND s.walk_state_cd = 'queued' THEN 'running' ELSE s.walk_state_cd END,
       walk_started_at_utc = CASE WHEN EXCLUDED.lease_kind_cd = 'back_fill' AND s.walk_state_cd = 'queued' THEN coalesce(s.walk_started_at_utc, now()) ELSE s.walk_started_at_utc END
     -- Two first syncs at once: the row of the other is not among those looked at.
@@ -114,7 +121,7 @@ const leaseColumns: SQL = sql`
       FROM mail_labels l WHERE l.user_mail_account_id = leased.user_mail_account_id) AS "labels",
     ARRAY(SELECT k.provider_message_id_txt FROM mail_skips k
       WHERE k.user_mail_account_id = leased.user_mail_account_id AND k.error_cd = 'later'
-        AND k.modified_at_utc < now() - interval '1 second' * least(21600, 5 * power(2, least(k.attempt_cnt, 12)))
+        AND ${isSkipDue}
       LIMIT 50) AS "laterIds"`
 
 /** One of the two is given. */

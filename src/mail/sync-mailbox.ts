@@ -8,19 +8,16 @@ import { readLabelsIfDue } from './labels.ts'
 import { limitsOf } from './quota.ts'
 import { leaseForWork } from './sync-lease.sql.ts'
 import { batchSize, firstCount, readScope, startUnits } from './sync-policy.ts'
-import { beginRun, isOpenState, type SyncDeps, type SyncRun } from './sync-run.ts'
+import { beginRun, isOpenState, offeredProviders, type SyncDeps, type SyncRun } from './sync-run.ts'
 import { fetchLater, followHistory, isRelisting, syncFirst } from './sync-steps.ts'
 import { workUnderLease } from './sync-work.ts'
 import { continueWalk, startRelist } from './walk.ts'
 
-/** So long a message waits for quota units, its lease free meanwhile, before it leaves the rest to the mailbox's clock. */
-const longestWaitMs = 40_000
-
 export interface SyncReport {
-  fetched: number
-  inserted: number
-  deleted: number
-  failed: number
+  readonly fetched: number
+  readonly inserted: number
+  readonly deleted: number
+  readonly failed: number
 }
 
 /**
@@ -28,28 +25,26 @@ export interface SyncReport {
  * disabled is left alone: nobody is asked. What fails is recorded, and due again after a while.
  */
 export async function syncMailbox(deps: SyncDeps, message: SyncMessage): Promise<SyncReport> {
-  const report: SyncReport = { fetched: 0, inserted: 0, deleted: 0, failed: 0 }
-  const startedAt = deps.clock().getTime()
-  for (;;) {
-    const run = await leaseRun(deps, message.mail_account_id)
-    if (run === null) return report
-    const ending = await workUnderLease(run, () => syncSteps(run))
-    report.fetched += run.counts.fetched
-    report.inserted += run.counts.inserted
-    report.deleted += run.counts.deleted
-    if (ending?.kind === 'failure' || ending?.kind === 'refused') report.failed += 1
-    if (ending === null && (run.isWalkOpen || run.isUnfinished)) await sendSync(deps, message.mail_account_id)
-    if (ending?.kind !== 'limited' || !run.isWalkOpen) return report
-    const waitMs = ending.waitSeconds * 1_000
-    if (deps.clock().getTime() - startedAt + waitMs > longestWaitMs) return report
-    await new Promise((resolve) => setTimeout(resolve, waitMs))
-  }
+  const run = await leaseRun(deps, message.mail_account_id)
+  if (run === null) return { fetched: 0, inserted: 0, deleted: 0, failed: 0 }
+  const ending = await workUnderLease(run, () => syncSteps(run))
+  if (ending === null && (run.isWalkOpen || run.isUnfinished)) await sendSync(deps, message.mail_account_id)
+  // A walk goes on as soon as there are units for it.
+  else if (ending?.kind === 'limited' && run.isWalkOpen)
+    await sendSync(deps, message.mail_account_id, ending.waitSeconds)
+  const { fetched, inserted, deleted } = run.counts
+  const isFailed = ending?.kind === 'failure' || ending?.kind === 'refused'
+  return { fetched, inserted, deleted, failed: isFailed ? 1 : 0 }
 }
 
 /** Hands the mailbox to the queue. A queue that refuses loses nothing: its clock finds it. */
-export async function sendSync(deps: Pick<SyncDeps, 'syncQueue' | 'log'>, accountId: string): Promise<void> {
+export async function sendSync(
+  deps: Pick<SyncDeps, 'syncQueue' | 'log'>,
+  accountId: string,
+  delaySeconds = 0,
+): Promise<void> {
   try {
-    await deps.syncQueue.send([{ kind: 'sync', mail_account_id: accountId }])
+    await deps.syncQueue.send([{ kind: 'sync', mail_account_id: accountId }], { delaySeconds })
   } catch (thrown) {
     deps.log.error('queue_send_failed', { subject_id: accountId, ...describeThrown(thrown) })
   }
@@ -61,6 +56,7 @@ async function leaseRun(deps: SyncDeps, accountId: string): Promise<SyncRun | nu
     accountId,
     leaseId,
     scope: readScope,
+    offered: offeredProviders(deps),
     unitsWanted: startUnits(batchSize),
     unitsLeast: startUnits(1),
     ...limitsOf(deps.sync, 'back_fill'),

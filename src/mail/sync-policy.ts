@@ -8,6 +8,8 @@ export const readScope = 'https://www.googleapis.com/auth/gmail.readonly'
 
 /** One request of the provider brings so many messages at most (Gmail's batch guide: more than 50 is not recommended). */
 export const batchSize = 50
+/** A slow provider is asked for no fewer. */
+export const smallestBatch = 4
 /** More text than this is not held, nor sent in one statement. */
 export const pageBytes = 4 * 1_024 * 1_024
 /** A request that asks for more than this goes through the queue. */
@@ -62,6 +64,11 @@ export function judgeSyncFailure(failure: ProviderFailure): { kind: 'later' | 'c
     case 'invalid_proof':
       return { kind: 'later', code: 'provider_unavailable' }
   }
+}
+
+/** Messages at once after so many failures in a row: half as many after each. */
+export function firstBatchSize(failureCount: number): number {
+  return Math.max(smallestBatch, batchSize >> Math.min(failureCount, 10))
 }
 
 /** Units to begin with, as Gmail counts them: a little for lists and history, and what so many messages cost. */

@@ -3,17 +3,17 @@
 
 import type { KeyRing } from '../crypto/seal.ts'
 import type { Db } from '../db/client.ts'
-import { AppError } from '../errors.ts'
+import type { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { giveUpRefusedGrant, type HandedOutToken, liveAccessToken } from '../mail-accounts/access-token.ts'
+import type { HandedOutToken } from '../mail-accounts/access-token.ts'
 import type { SyncMessage } from '../messages.ts'
-import type { ProviderFailure, ProviderResult } from '../providers/failure.ts'
+import type { ProviderFailure } from '../providers/failure.ts'
 import type { MailAdapter } from '../providers/mail.ts'
 import type { Provider, ProviderCode } from '../providers/provider.ts'
-import { limitsOf, type QuotaSettings } from './quota.ts'
+import { holdSeconds, limitsOf, type QuotaSettings } from './quota.ts'
 import { emptyPage, type Page, storePage } from './store-page.ts'
 import type { LeaseRow, WalkKind, WalkState } from './sync-lease.sql.ts'
-import { batchSize, readScope } from './sync-policy.ts'
+import { firstBatchSize } from './sync-policy.ts'
 
 export interface SyncDeps {
   readonly db: Db
@@ -24,7 +24,9 @@ export interface SyncDeps {
   readonly keyRing: KeyRing
   readonly providers: ReadonlyMap<ProviderCode, Provider>
   readonly sync: QuotaSettings & { readonly intervalSeconds: number }
-  readonly syncQueue: { send(messages: readonly SyncMessage[]): Promise<void> }
+  readonly syncQueue: {
+    send(messages: readonly SyncMessage[], options?: { readonly delaySeconds: number }): Promise<void>
+  }
 }
 
 /** Why a sync ended before its work was done. */
@@ -89,6 +91,10 @@ export interface SyncRun {
   hasRenewed: boolean
   cursor: string | null
   units: number
+  /** Since when the oldest of the units are reserved. */
+  unitsSince: number
+  /** Messages asked for at once: fewer where the provider is slow. */
+  batchSize: number
   /** How many pages were stored. */
   stores: number
   page: Page
@@ -99,10 +105,15 @@ export interface SyncRun {
   isUnfinished: boolean
 }
 
-/** The work under a lease. Throws 503 where the provider is not offered any more. */
+/** Providers whose mailboxes can be read. */
+export function offeredProviders(deps: SyncDeps): string[] {
+  return [...deps.providers.values()].flatMap(({ code, mail }) => (mail ? [code] : []))
+}
+
+/** The work under a lease. */
 export function beginRun(deps: SyncDeps, lease: LeaseRow, leaseId: string): SyncRun {
   const provider = [...deps.providers.values()].find(({ code }) => code === lease.provider)
-  if (!provider?.mail) throw new AppError('provider_unavailable', { retryAfterSeconds: 300 })
+  if (!provider?.mail) throw new Error('a mailbox of a provider that is not offered was leased')
   return {
     deps,
     adapter: provider.mail,
@@ -130,6 +141,8 @@ export function beginRun(deps: SyncDeps, lease: LeaseRow, leaseId: string): Sync
     hasRenewed: false,
     cursor: lease.cursor,
     units: lease.units,
+    unitsSince: deps.clock().getTime(),
+    batchSize: firstBatchSize(lease.failureCount),
     stores: 0,
     page: emptyPage(),
     isWalking: false,
@@ -147,69 +160,14 @@ export function isComplete(walk: Walk): boolean {
   return walk.state === 'done' && walk.since === null && (walk.kind === 'full' || walk.kind === 'relist')
 }
 
-/**
- * Asks the provider once, after `units` were made sure of. A 401 renews the token and asks again. Failures that end a
- * sync are thrown; `refused` and `history_expired` are for the caller to judge.
- */
-export async function ask<T>(
-  run: SyncRun,
-  units: number,
-  call: (token: { accessToken: string }) => Promise<ProviderResult<T>>,
-): Promise<ProviderResult<T>> {
-  await ensureUnits(run, units, units)
-  for (;;) {
-    const { accessToken } = await tokenOf(run)
-    run.units -= units
-    const result = await call({ accessToken })
-    if (result.ok || result.kind === 'refused' || result.kind === 'history_expired') return result
-    await overcome(run, result)
-  }
-}
-
-/** As `ask`, where no failure is expected. */
-export async function askPlainly<T>(
-  run: SyncRun,
-  units: number,
-  call: (token: { accessToken: string }) => Promise<ProviderResult<T>>,
-): Promise<T> {
-  const result = await ask(run, units, call)
-  if (!result.ok) throw new SyncStop({ kind: 'failure', failure: result })
-  return result.value
-}
-
-/** Returns where the call may be made again: the token was refused, and another was fetched. Throws all other failures. */
-export async function overcome(run: SyncRun, failure: ProviderFailure): Promise<void> {
-  if (failure.kind !== 'unauthorized') throw new SyncStop({ kind: 'failure', failure })
-  const { accountId } = run.lease
-  const refusedVersion = (await tokenOf(run)).version
-  if (run.hasRenewed) {
-    await giveUpRefusedGrant(run.deps, { accountId, refusedVersion })
-    throw new SyncStop({ kind: 'failure', failure })
-  }
-  run.hasRenewed = true
-  run.token = await obtainToken(run, refusedVersion)
-}
-
-/** A live token; asked for once. Throws `SyncStop` where there is none. */
-export async function tokenOf(run: SyncRun): Promise<HandedOutToken> {
-  run.token ??= await obtainToken(run, null)
-  return run.token
-}
-
-async function obtainToken(run: SyncRun, refusedVersion: number | null): Promise<HandedOutToken> {
-  const { accountId } = run.lease
-  try {
-    return await liveAccessToken(run.deps, { accountId, scopes: [readScope], refusedVersion })
-  } catch (thrown) {
-    if (thrown instanceof AppError) throw new SyncStop({ kind: 'refused', error: thrown })
-    throw thrown
-  }
-}
-
 /** Makes sure of `least` units, and of `wanted` where there are so many: stores what was gathered to get them. */
 export async function ensureUnits(run: SyncRun, wanted: number, least: number): Promise<void> {
-  if (run.units >= least && (run.units >= wanted || run.page.bytes === 0)) return
-  const stored = await flush(run, { wanted: wanted - run.units, least: Math.max(1, least - run.units) })
+  // Reserved long ago is not reserved: the minute has moved on.
+  const isStale = run.units > 0 && unitsAgeMs(run) > holdSeconds * 1_000
+  if (!isStale && run.units >= least && (run.units >= wanted || run.page.bytes === 0)) return
+  const stored = isStale
+    ? await flush(run, { wanted, least, returns: true })
+    : await flush(run, { wanted: wanted - run.units, least: Math.max(1, least - run.units) })
   if (run.units < least) throw new SyncStop({ kind: 'limited', waitSeconds: Math.max(1, stored.waitSeconds) })
 }
 
@@ -217,6 +175,8 @@ export async function ensureUnits(run: SyncRun, wanted: number, least: number): 
 interface FlushOptions {
   readonly wanted?: number
   readonly least?: number
+  /** Gives back what is reserved, for what is granted now. */
+  readonly returns?: boolean
   readonly releases?: boolean
   readonly isSynced?: boolean
   readonly dueSeconds?: number
@@ -225,6 +185,7 @@ interface FlushOptions {
 /** Stores the page and begins another. Throws `SyncStop` where the lease is lost, or given to somebody who waits. */
 export async function flush(run: SyncRun, options: FlushOptions = {}): Promise<{ waitSeconds: number }> {
   const releases = options.releases ?? false
+  const returns = releases || (options.returns ?? false)
   const page = run.page
   run.page = emptyPage()
   const row = await storePage(
@@ -241,7 +202,8 @@ export async function flush(run: SyncRun, options: FlushOptions = {}): Promise<{
       yields: run.lease.kind === 'back_fill',
       unitsWanted: options.wanted ?? 0,
       unitsLeast: options.least ?? 0,
-      unitsBack: releases ? Math.max(0, run.units) : 0,
+      unitsBack: returns ? run.units : 0,
+      unitsBackAge: unitsAgeMs(run),
       ...limitsOf(run.deps.sync, run.lease.kind === 'on_demand' ? 'interactive' : 'back_fill'),
     },
     run.labelNames,
@@ -249,6 +211,8 @@ export async function flush(run: SyncRun, options: FlushOptions = {}): Promise<{
   if (!row.isHeld) throw new SyncStop({ kind: 'lost', isConnected: row.isConnected })
   run.stores += 1
   run.storedWalkId = run.walk.id
+  if (returns) run.units = 0
+  if (run.units <= 0) run.unitsSince = run.deps.clock().getTime()
   run.units += row.units
   run.isWalkOpen = row.isWalkOpen
   run.counts.inserted += row.inserted
@@ -258,10 +222,14 @@ export async function flush(run: SyncRun, options: FlushOptions = {}): Promise<{
   return row
 }
 
-/** How many messages the next batch has: what the units allow, 50 at most. */
+function unitsAgeMs(run: SyncRun): number {
+  return Math.min(600_000, Math.max(0, run.deps.clock().getTime() - run.unitsSince))
+}
+
+/** How many messages the next batch has: what the units allow, and no more than the run takes at once. */
 export async function batchUnits(run: SyncRun, waiting: number): Promise<number> {
   const each = run.adapter.costs.message
-  const wanted = Math.min(batchSize, waiting) * each
+  const wanted = Math.min(run.batchSize, waiting) * each
   await ensureUnits(run, wanted, Math.min(wanted, Math.max(each, Math.floor(run.deps.sync.unitsPerMailbox / 16))))
-  return Math.min(batchSize, waiting, Math.floor(run.units / each))
+  return Math.min(run.batchSize, waiting, Math.floor(run.units / each))
 }

@@ -4,7 +4,7 @@
 import { AppError } from '../errors.ts'
 import type { ProviderFailure } from '../providers/failure.ts'
 import { emptyPage } from './store-page.ts'
-import { backoffSeconds, dueSeconds, judgeSyncFailure, nextInterval } from './sync-policy.ts'
+import { backoffSeconds, dueSeconds, judgeSyncFailure, nextInterval, walkDueSeconds } from './sync-policy.ts'
 import { flush, isOpenState, type StopReason, type SyncRun, SyncStop } from './sync-run.ts'
 
 /** Why a sync did not come to its end; null where it did. */
@@ -40,7 +40,8 @@ async function end(run: SyncRun, ending: Ending): Promise<Ending> {
       await endWell(run)
       break
     case 'limited':
-      await flush(run, { releases: true, dueSeconds: ending.waitSeconds })
+      // An open walk is sent on by a message; its clock makes up for the message.
+      await flush(run, { releases: true, dueSeconds: ending.waitSeconds + (run.isWalkOpen ? walkDueSeconds : 0) })
       break
     case 'failure':
       await endBadly(run, ending.failure, judgeSyncFailure(ending.failure))

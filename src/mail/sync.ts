@@ -13,7 +13,7 @@ import { leaseOnDemand, type WhichMailbox } from './sync-lease.sql.ts'
 import { sendSync } from './sync-mailbox.ts'
 import { onDemandMost, readScope, startUnits } from './sync-policy.ts'
 import { requestWalk, type SyncRecord } from './sync-record.ts'
-import { beginRun, type SyncCounts, type SyncDeps, type SyncRun } from './sync-run.ts'
+import { beginRun, offeredProviders, type SyncCounts, type SyncDeps, type SyncRun } from './sync-run.ts'
 import { bringNewest, fetchLater, followHistory, isRelisting, syncFirst } from './sync-steps.ts'
 import { refusalOf, workUnderLease } from './sync-work.ts'
 import { startRelist } from './walk.ts'
@@ -87,6 +87,7 @@ async function leaseRun(
       accountId: request.accountId,
       leaseId,
       scope: readScope,
+      offered: offeredProviders(deps),
       unitsWanted: startUnits(request.count),
       unitsLeast: startUnits(1),
       ...limitsOf(deps.sync, 'interactive'),
@@ -97,6 +98,8 @@ async function leaseRun(
         return beginRun(deps, row, leaseId)
       case 'limited':
         throw new AppError('rate_limited', { retryAfterSeconds: Math.max(1, row.waitSeconds) })
+      case 'not_offered':
+        throw new AppError('provider_unavailable', { retryAfterSeconds: 300 })
       case 'running':
         throw new AppError('sync_running')
       case 'awaited':

@@ -20,18 +20,25 @@ export const findKnown = statement<
   WHERE k.user_mail_account_id = ${param('accountId', 'uuid')} AND k.provider_message_id_txt = ANY(${param('ids', 'text[]')}) AND k.error_cd <> 'later'`,
 )
 
-/** Stored messages that the walk has not met, in the order of their ids. */
+/**
+ * Stored messages that the walk has not met, in the order of their ids: among the next `scan` after `after`. One row with
+ * no ids where all were met; `upTo` is how far it came, null where nothing follows.
+ */
 export const findUnmet = statement<
-  { accountId: string; walkId: string | null; since: Date | null; after: string; limit: number },
-  { readonly id: string }
+  { accountId: string; walkId: string | null; since: Date | null; after: string; scan: number },
+  { readonly ids: readonly string[]; readonly upTo: string | null }
 >(
   'sync-unmet',
-  sql`SELECT e.provider_message_id_txt AS "id"
-  FROM user_mail_accounts a JOIN emails e ON e.user_mail_account_id = a.user_mail_account_id
-  WHERE a.user_mail_account_id = ${param('accountId', 'uuid')} AND e.created_at_utc >= a.mail_since_utc
-    AND e.walk_id IS DISTINCT FROM ${param('walkId', 'uuid')} AND e.provider_message_id_txt > ${param('after', 'text')}
-    AND (${param('since', 'timestamptz')} IS NULL OR e.sent_at_utc >= ${param('since', 'timestamptz')})
-  ORDER BY e.provider_message_id_txt LIMIT ${param('limit', 'int')}`,
+  sql`WITH scanned AS MATERIALIZED (
+    SELECT e.provider_message_id_txt AS id,
+      e.created_at_utc >= a.mail_since_utc AND e.walk_id IS DISTINCT FROM ${param('walkId', 'uuid')}
+        AND (${param('since', 'timestamptz')} IS NULL OR e.sent_at_utc >= ${param('since', 'timestamptz')}) AS is_unmet
+    FROM user_mail_accounts a JOIN emails e ON e.user_mail_account_id = a.user_mail_account_id
+    WHERE a.user_mail_account_id = ${param('accountId', 'uuid')} AND e.provider_message_id_txt > ${param('after', 'text')}
+    ORDER BY e.provider_message_id_txt LIMIT ${param('scan', 'int')}
+  )
+  SELECT ARRAY(SELECT id FROM scanned WHERE is_unmet ORDER BY id) AS "ids",
+    CASE WHEN (SELECT count(*) FROM scanned) = ${param('scan', 'int')} THEN (SELECT max(id) FROM scanned) END AS "upTo"`,
 )
 
 export const findOldest = statement<{ accountId: string }, { readonly oldest: Date | null }>(

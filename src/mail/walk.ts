@@ -5,9 +5,10 @@
 import { uuidV7 } from '../crypto/random.ts'
 import type { MessagePage } from '../providers/mail.ts'
 import { mentions } from './store-page.ts'
+import { ask, askPlainly } from './sync-ask.ts'
 import { fetchMessages } from './sync-fetch.ts'
 import { batchSize, slicePages } from './sync-policy.ts'
-import { ask, askPlainly, flush, isComplete, isOpenState, type SyncRun, SyncStop, type Walk } from './sync-run.ts'
+import { flush, isComplete, isOpenState, type SyncRun, SyncStop, type Walk } from './sync-run.ts'
 import { isTimeUp } from './sync-steps.ts'
 import { findKnown, findOldest, findUnmet } from './walk.sql.ts'
 
@@ -15,6 +16,17 @@ import { findKnown, findOldest, findUnmet } from './walk.sql.ts'
 const listMost = 500
 /** Marks of messages that are here already take little: so many pages of them are stored in one statement. */
 const metMost = 1_000
+/** So many stored messages are looked through at once for such as the list did not show, and so many of these looked up. */
+const scanMost = 2_000
+const sweepMost = 200
+/** So many pages in a row may show nothing that the walk has not met. */
+const quietPagesMost = 20
+
+/** What this slice saw of the list. */
+interface Seen {
+  readonly pageTokens: Set<string>
+  quietPages: number
+}
 
 /**
  * The provider does not remember the cursor: the mailbox is listed again, as far back as our mail goes. The new cursor is
@@ -49,7 +61,7 @@ export async function startRelist(run: SyncRun): Promise<void> {
 /** Works at the open walk until it ends or the slice does. True where it ended. */
 export async function continueWalk(run: SyncRun): Promise<boolean> {
   // What came before is not the walk's: its list meets it and counts it.
-  if (run.page.messages.size > 0) await flush(run)
+  if (run.page.messages.size + run.page.labels.size + run.page.deleted.size > 0) await flush(run)
   run.isWalking = true
   const firstStore = run.stores
   const isSliceOver = (): boolean => isTimeUp(run) || run.stores - firstStore >= slicePages
@@ -57,8 +69,9 @@ export async function continueWalk(run: SyncRun): Promise<boolean> {
     note(run, { phase: 'list', pageToken: null })
     if (run.walk.total === null) await estimateTotal(run)
   }
+  const seen: Seen = { pageTokens: new Set(), quietPages: 0 }
   while (run.walk.phase === 'list') {
-    if (isSliceOver() || !(await walkPage(run, isSliceOver))) return false
+    if (isSliceOver() || !(await walkPage(run, seen, isSliceOver))) return false
   }
   while (run.walk.phase === 'sweep') {
     if (isSliceOver()) return false
@@ -94,7 +107,7 @@ async function estimateTotal(run: SyncRun): Promise<void> {
 }
 
 /** One page of the list. False where the slice ended within it: it is listed again, and what was met is known. */
-async function walkPage(run: SyncRun, isSliceOver: () => boolean): Promise<boolean> {
+async function walkPage(run: SyncRun, seen: Seen, isSliceOver: () => boolean): Promise<boolean> {
   const list = await listPage(run)
   const { accountId } = run.lease
   const { walk } = run
@@ -120,11 +133,23 @@ async function walkPage(run: SyncRun, isSliceOver: () => boolean): Promise<boole
       await fetchMessages(run, ids.slice(start, start + batchSize), depth, counted)
     }
   }
-  const isEnd = list.nextPageToken === null || (walk.kind === 'newest' && walk.counted >= (walk.wanted ?? 0))
+  const isEnd =
+    isListEnd(run, seen, { list, isNew: rest.length > 0 }) ||
+    (walk.kind === 'newest' && walk.counted >= (walk.wanted ?? 0))
   if (isEnd) endList(run)
   else note(run, { pageToken: list.nextPageToken })
   if (run.page.met.size + run.page.labels.size >= metMost) await flush(run)
   return true
+}
+
+/** A list that goes round in circles has shown what it has, and so has one that shows nothing new for long. */
+function isListEnd(run: SyncRun, seen: Seen, { list, isNew }: { list: MessagePage; isNew: boolean }): boolean {
+  if (list.nextPageToken === null) return true
+  seen.quietPages = isNew ? 0 : seen.quietPages + 1
+  if (run.walk.pageToken === null) seen.pageTokens.clear()
+  else seen.pageTokens.add(run.walk.pageToken)
+  // A list that was begun again passes what it has met first, by pages that may be small.
+  return seen.pageTokens.has(list.nextPageToken) || seen.quietPages > quietPagesMost + run.walk.counted / batchSize
 }
 
 async function listPage(run: SyncRun): Promise<MessagePage> {
@@ -159,19 +184,21 @@ async function sweepPage(run: SyncRun): Promise<void> {
   // The marks of what was just met must be there before what is not marked is looked for.
   if (run.page.met.size + run.page.labels.size + run.page.messages.size + run.page.deleted.size > 0) await flush(run)
   const { walk } = run
-  const rows = await run.deps.db.all(findUnmet, {
+  const row = await run.deps.db.first(findUnmet, {
     accountId: run.lease.accountId,
     walkId: walk.id,
     since: walk.since,
     after: walk.pageToken ?? '',
-    limit: batchSize,
+    scan: scanMost,
   })
-  const ids = rows.map(({ id }) => id)
-  await fetchMessages(run, ids, 'labels')
-  const last = ids.at(-1)
-  if (last === undefined || ids.length < batchSize) endWalk(run)
+  // Fetched ones are not marked: where the quota ends within them, they are looked up again.
+  const ids = row?.ids ?? []
+  const now = ids.slice(0, sweepMost)
+  await fetchMessages(run, now, 'labels')
+  const upTo = now.length < ids.length ? (now.at(-1) ?? null) : (row?.upTo ?? null)
+  if (upTo === null) endWalk(run)
   // Where the sweep goes on; the list's token is of no use any more.
-  else note(run, { pageToken: last })
+  else note(run, { pageToken: upTo })
 }
 
 function endWalk(run: SyncRun): void {

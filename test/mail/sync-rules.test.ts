@@ -1,8 +1,14 @@
 // The pure rules of sync: what a page of history comes to, when a mailbox is due again, what a failure means.
 import { describe, expect, it } from 'vitest'
-import { limitsOf } from '../../src/mail/quota.ts'
+import { holdSeconds, limitsOf } from '../../src/mail/quota.ts'
 import { foldChanges } from '../../src/mail/sync-changes.ts'
-import { backoffSeconds, dueSeconds, judgeSyncFailure, nextInterval } from '../../src/mail/sync-policy.ts'
+import {
+  backoffSeconds,
+  dueSeconds,
+  firstBatchSize,
+  judgeSyncFailure,
+  nextInterval,
+} from '../../src/mail/sync-policy.ts'
 import { providerFailure } from '../../src/providers/failure.ts'
 import type { MailChange } from '../../src/providers/mail.ts'
 
@@ -25,7 +31,11 @@ describe('a page of history', () => {
     ])
     expect(folded.added).toEqual(['new'])
     expect(folded.deleted).toEqual(['b', 'brief'])
-    expect([...folded.labels]).toEqual([['a', { added: ['STARRED', 'L1'], removed: ['UNREAD'] }]])
+    // For those that are here already.
+    expect([...folded.labels]).toEqual([
+      ['new', { added: ['INBOX'], removed: [] }],
+      ['a', { added: ['STARRED', 'L1'], removed: ['UNREAD'] }],
+    ])
   })
 
   it('comes to the same when its records come twice', () => {
@@ -67,8 +77,16 @@ it('ML-05 only a missing permission or a dead grant closes a mailbox', () => {
   })
 })
 
-it('a back-fill leaves a fifth of either budget', () => {
-  const settings = { unitsPerMailbox: 6_000, unitsPerProject: 1_200_000 }
-  expect(limitsOf(settings, 'interactive')).toEqual({ mailboxLimit: 6_000, projectLimit: 1_200_000 })
-  expect(limitsOf(settings, 'back_fill')).toEqual({ mailboxLimit: 4_800, projectLimit: 960_000 })
+it.each([200, 600, 6_000, 15_000])('of %i units no minute sees more, and a message to send fits in', (limit) => {
+  const settings = { unitsPerMailbox: limit, unitsPerProject: limit }
+  const { mailboxRoom, mailboxDrain, projectRoom } = limitsOf(settings, 'interactive')
+  // All the bucket holds, spent as late as it may be, and all that drains meanwhile.
+  expect(mailboxRoom + (60 + holdSeconds) * (mailboxDrain / 1_000)).toBeLessThanOrEqual(limit)
+  expect(mailboxRoom).toBeGreaterThanOrEqual(100)
+  expect(projectRoom).toBe(mailboxRoom)
+  expect(limitsOf(settings, 'back_fill')).toMatchObject({ mailboxRoom: Math.floor(mailboxRoom * 0.6), mailboxDrain })
+})
+
+it('asks a slow provider for fewer at once', () => {
+  expect([0, 1, 2, 3, 99].map(firstBatchSize)).toEqual([50, 25, 12, 6, 4])
 })

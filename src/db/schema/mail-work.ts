@@ -47,10 +47,9 @@ export const mailSyncs = pgTable(
     relistedAt: utc('relisted_at_utc'),
     relistAddedCount: integer('relist_added_cnt').notNull().default(0),
     relistDeletedCount: integer('relist_deleted_cnt').notNull().default(0),
-    /** The mailbox's quota: units spent in the minute that began then, and in the one before it. */
+    /** The mailbox's quota, a leaky bucket: what it held at that moment. */
     unitsWindowAt: utc('units_window_at_utc').notNull().defaultNow(),
     unitsUsed: integer('units_used_cnt').notNull().default(0),
-    unitsBefore: integer('units_before_cnt').notNull().default(0),
     ...createdAndModified,
   },
   (t) => [
@@ -109,6 +108,7 @@ export const outbox = pgTable(
     index('outbox_due_ix').on(t.dueAt).where(sql`${t.status} IN ('queued', 'sending', 'unconfirmed')`),
     index('outbox_created_ix').on(t.createdAt),
     index('outbox_mailbox_ix').on(t.userMailAccountId),
+    index('outbox_user_ix').on(t.userId),
     uniqueIndex('outbox_idempotency_uq')
       .on(t.userId, sql`coalesce(${t.apiKeyId}, ${t.userId})`, t.idempotencyKey)
       .where(sql`${t.idempotencyKey} IS NOT NULL`),
