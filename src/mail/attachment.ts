@@ -12,13 +12,35 @@ import { readScope } from './send-scopes.ts'
 
 type AttachmentDeps = Parameters<typeof liveAccessToken>[0] & { readonly sync: QuotaSettings }
 
-export interface OpenAttachment {
-  /** As their sender named them: what is fit to be shown is the answer's matter (attachment-name.ts). */
+/** As their sender named them: what is fit to be shown is the answer's matter (attachment-name.ts). */
+export interface NamedAttachment {
   readonly filename: string
   readonly contentType: string
+}
+
+export interface OpenAttachment extends NamedAttachment {
   readonly body: ReadableStream<Uint8Array>
   /** Null where the provider did not say. */
   readonly sizeBytes: number | null
+}
+
+type Which = { emailId: string; partId: string; forUserId: string | null }
+
+/** What it is called, without asking its provider. Throws 401; 403 `forbidden`; 404; 422. */
+export async function nameAttachment(
+  deps: Pick<AttachmentDeps, 'db'>,
+  claim: CallerClaim,
+  which: Which,
+): Promise<NamedAttachment> {
+  const { filename, contentType } = await find(deps, claim, which)
+  return { filename, contentType }
+}
+
+async function find(deps: Pick<AttachmentDeps, 'db'>, claim: CallerClaim, which: Which): Promise<FoundAttachment> {
+  const row = await deps.db.first(findAttachment, { ...callerParams(claim), ...which })
+  assertReach(row, which.forUserId)
+  if (row.accountId === null) throw new AppError('not_found')
+  return row
 }
 
 /**
@@ -26,14 +48,8 @@ export interface OpenAttachment {
  * disconnected mailbox, gone at the provider); 409 `needs_reauthorization`; 422; 429 where the mailbox's quota is spent;
  * 503 `provider_unavailable`, with the provider's own wait.
  */
-export async function openAttachment(
-  deps: AttachmentDeps,
-  claim: CallerClaim,
-  which: { emailId: string; partId: string; forUserId: string | null },
-): Promise<OpenAttachment> {
-  const row = await deps.db.first(findAttachment, { ...callerParams(claim), ...which })
-  assertReach(row, which.forUserId)
-  if (row.accountId === null) throw new AppError('not_found')
+export async function openAttachment(deps: AttachmentDeps, claim: CallerClaim, which: Which): Promise<OpenAttachment> {
+  const row = await find(deps, claim, which)
   const adapter = [...deps.providers.values()].find(({ code }) => code === row.provider)?.mail ?? null
   if (adapter === null) throw new AppError('not_found')
   const { body, sizeBytes } = await openAtProvider(deps, adapter, row, which.partId)
@@ -58,8 +74,10 @@ async function openAtProvider(
     }
     if (result.kind !== 'unauthorized') throw refusalOf(result)
     if (refusedVersion !== null) {
-      await giveUpRefusedGrant(deps, { accountId, refusedVersion: version })
-      throw new AppError('needs_reauthorization')
+      const isDead = await giveUpRefusedGrant(deps, { accountId, refusedVersion: version })
+      throw isDead
+        ? new AppError('needs_reauthorization')
+        : new AppError('provider_unavailable', { retryAfterSeconds: 30 })
     }
     // A token may be refused before its time: another is fetched, once.
     refusedVersion = version

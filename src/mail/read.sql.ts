@@ -33,6 +33,8 @@ export interface MessageRow {
   readonly labels: readonly string[]
   readonly isUnread: boolean
   readonly hasAttachments: boolean
+  /** By the provider's ids: a label of the user's own may be called so, too. */
+  readonly isSpamOrTrash: boolean
   readonly text: string | null
   /** Hostile until sanitised. */
   readonly html: string | null
@@ -52,6 +54,7 @@ const messageColumns: SQL = sql`
   e.bcc_json AS "bcc", e.reply_to_json AS "replyTo", e.snippet_txt AS "snippet", e.sent_at_utc AS "sentAt",
   ${labelNames(sql`e.label_ids_txt`, sql`e.user_mail_account_id`)} AS "labels",
   e.is_unread_flg AS "isUnread", e.has_attachments_flg AS "hasAttachments",
+  e.label_ids_txt && '{SPAM,TRASH}' AS "isSpamOrTrash",
   (
     SELECT coalesce(jsonb_agg(jsonb_build_object('partId', p.part_id_txt, 'filename', p.filename_txt,
       'contentType', p.content_type_txt, 'sizeBytes', p.size_bytes_nbr) ORDER BY p.position_nbr), '[]')

@@ -88,7 +88,7 @@ export async function readThread(
   const rows = await deps.db.all(readThreadMessages, { ...callerParams(claim), ...key, forUserId })
   assertReach(rows[0] ?? null, forUserId)
   const found = rows.filter((row): row is ReachRow & MessageRow => row.id !== null)
-  const kept = found.filter(({ labels }) => !labels.includes('SPAM') && !labels.includes('TRASH'))
+  const kept = found.filter(({ isSpamOrTrash }) => !isSpamOrTrash)
   const messages = kept.length > 0 ? kept : found
   const [oldest] = messages
   if (oldest === undefined) throw new AppError('not_found')

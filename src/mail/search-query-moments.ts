@@ -16,13 +16,13 @@ export function parseDay(text: string): Date | null {
   return /^\d{5,11}$/.test(text) ? plausible(new Date(Number(text) * 1_000)) : null
 }
 
-/** As `parseDay`, and ISO 8601 with a time; without a zone it is UTC. */
+/** As `parseDay`, and ISO 8601 with a time; without a zone it is UTC. The plus of a zone may have come as a blank. */
 export function parseInstant(text: string): Date | null {
-  const iso = /^(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)(Z|[+-]\d{2}:\d{2})?$/i.exec(text)
+  const iso = /^(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)(Z|[+ -]\d{2}:\d{2})?$/i.exec(text)
   if (iso === null) return parseDay(text)
   // `Date` takes the 31st of February for the 3rd of March.
   if (parseDay(iso[1] ?? '') === null) return null
-  return plausible(new Date(`${iso[1]}T${iso[2]}${iso[3]?.toUpperCase() ?? 'Z'}`))
+  return plausible(new Date(`${iso[1]}T${iso[2]}${iso[3]?.toUpperCase().replace(' ', '+') ?? 'Z'}`))
 }
 
 function dayOf(year: number, month: number, day: number): Date | null {

@@ -277,13 +277,16 @@ describe('threads', () => {
           snippet: 'last',
         },
         { thread: 'a', subject: 'Re: Plan', sentAt: '2026-01-05T00:00:00Z', labels: ['TRASH'] },
+        // A label of the user's own may have such a name.
+        { thread: 'c', subject: 'Named', sentAt: '2025-01-01T00:00:00Z', labels: ['INBOX', 'Label_2'] },
+        { thread: 'c', subject: 'Named', sentAt: '2025-01-02T00:00:00Z', labels: ['INBOX'] },
       ],
-      { Label_1: 'Work' },
+      { Label_1: 'Work', Label_2: 'TRASH' },
     )
     await proxy.resetCounts()
     const page = await threads(bearer)
     expect(await proxy.counts()).toMatchObject({ roundTrips: 1, statements: 1 })
-    expect(page.items.map(({ subject }) => subject)).toEqual(['Plan', 'Other'])
+    expect(page.items.map(({ subject }) => subject)).toEqual(['Plan', 'Other', 'Named'])
     expect(page.items[0]).toEqual({
       id: `${box.id.replaceAll('-', '')}.a`,
       mail_account_id: box.id,
@@ -313,7 +316,9 @@ describe('threads', () => {
     expect(thread.messages[1]?.attachments).toEqual([
       { part_id: '1', filename: 'a.pdf', content_type: 'application/pdf', size_bytes: 10 },
     ])
-    const trashed = await threads(bearer, { q: 'in:trash' })
+    const named = call(`/emails/threads/${page.items[2]?.id}`, { bearer })
+    expect((await json<{ messages: EmailJson[] }>(named)).messages).toHaveLength(2)
+    const trashed = await threads(bearer, { q: 'in:trash', after: '2026-01-01T10:00:00 02:00' })
     expect(trashed.items).toMatchObject([{ subject: 'Plan', message_count: 4 }])
   })
 

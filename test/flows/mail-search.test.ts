@@ -301,6 +301,11 @@ describe('attachments', () => {
     await proxy.resetCounts()
     expect((await call(`/emails/${id}/attachments/${part}`, { bearer })).status).toBe(200)
     expect((await proxy.counts()).statements).toBe(3)
+    // A HEAD says what it is called; its body nobody would read.
+    await google.resetCalls()
+    const head = await call(`/emails/${id}/attachments/${part}`, { method: 'HEAD', bearer })
+    expect([head.status, head.headers.get('Content-Type'), await head.text()]).toEqual([200, 'application/pdf', ''])
+    expect((await google.calls()).log).toEqual([])
   })
 
   it('a refused token is renewed once; a second refusal ends the grant', async () => {

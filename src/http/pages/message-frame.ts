@@ -4,7 +4,6 @@
 
 import { html, raw } from 'hono/html'
 import { AppError } from '../../errors.ts'
-import { openAttachment } from '../../mail/attachment.ts'
 import { readEmail } from '../../mail/read.ts'
 import type { AppContext } from '../context.ts'
 import { answerAttachment, partId } from '../routes/attachments.ts'
@@ -44,5 +43,5 @@ export async function downloadAttachment(c: AppContext): Promise<Response> {
   const part = partId.safeParse(c.req.param('part_id'))
   if (!part.success) throw new AppError('not_found')
   const which = { emailId: emailIdOf(c), partId: part.data, forUserId: null }
-  return answerAttachment(await openAttachment(c.env.deps, claim, which))
+  return answerAttachment(c, claim, which)
 }

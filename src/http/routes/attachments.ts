@@ -2,8 +2,10 @@
 // save it.
 
 import * as z from 'zod'
-import { type OpenAttachment, openAttachment } from '../../mail/attachment.ts'
+import type { CallerClaim } from '../../auth/claims.ts'
+import { nameAttachment, openAttachment } from '../../mail/attachment.ts'
 import { contentDisposition, safeContentType } from '../../mail/attachment-name.ts'
+import type { AppContext } from '../context.ts'
 import { claimed, declare, type Resource } from '../declare.ts'
 import { forUser } from './mail-shapes.ts'
 import { uuid } from './shapes.ts'
@@ -14,8 +16,17 @@ export const partId = z
   .max(400)
   .regex(/^\d+(?:\.\d+)*$/)
 
-/** The download; pages answer with it, too. */
-export function answerAttachment(file: OpenAttachment): Response {
+/** The download; pages answer with it, too. For a HEAD, whose body nobody would read, the provider is not asked. */
+export async function answerAttachment(
+  c: AppContext,
+  claim: CallerClaim,
+  which: Parameters<typeof openAttachment>[2],
+): Promise<Response> {
+  const { deps } = c.env
+  const file =
+    c.req.method === 'HEAD'
+      ? { ...(await nameAttachment(deps, claim, which)), body: null }
+      : await openAttachment(deps, claim, which)
   const headers = new Headers({
     'Content-Type': safeContentType(file.contentType),
     'Content-Disposition': contentDisposition(file.filename),
@@ -44,9 +55,9 @@ export function declareAttachments(emails: Resource): void {
       answers: { 200: { description: 'The file', mediaType: '*/*', schema: z.string() } },
       errors: ['forbidden', 'insufficient_scope', 'not_found', 'needs_reauthorization', 'provider_unavailable'],
     },
-    async (c, input) => {
+    (c, input) => {
       const which = { emailId: input.params.id, partId: input.params.part_id, forUserId: input.query.user_id ?? null }
-      return answerAttachment(await openAttachment(c.env.deps, claimed(input), which))
+      return answerAttachment(c, claimed(input), which)
     },
   )
 }
