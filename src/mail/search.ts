@@ -20,7 +20,7 @@ interface Asked {
 
 export type SearchPlan = Asked &
   (
-    | { readonly kind: 'browse'; readonly params: Pick<BrowseParams, 'labelId' | 'after' | 'before'> }
+    | { readonly kind: 'browse'; readonly params: Pick<BrowseParams, 'labelId' | 'tsquery' | 'after' | 'before'> }
     | { readonly kind: 'search'; readonly params: Pick<SearchParams, 'tsquery' | 'branches'> }
     | {
         readonly kind: 'ranked'
@@ -29,8 +29,8 @@ export type SearchPlan = Asked &
   )
 
 /**
- * What most messages have: their newest stand near the top of the mailbox. Of the others a mailbox may have few, and the
- * index of words knows where.
+ * What most messages have, or the newest: a page of it stands near the top of the mailbox, however long it is. Of the
+ * others a mailbox may have few, and the index of words knows where.
  */
 const commonLabels: readonly (string | null)[] = [null, 'INBOX', 'SENT', 'UNREAD', 'IMPORTANT']
 
@@ -54,8 +54,8 @@ export function planSearch(
   }
   const [first] = branches
   if (isPlain !== null && commonLabels.includes(isPlain.label) && first !== undefined && isSpan(first)) {
-    const { after, before } = first
-    return { ...asked, kind: 'browse', params: { labelId: isPlain.label, after, before } }
+    const { tsquery, after, before } = first
+    return { ...asked, kind: 'browse', params: { labelId: isPlain.label, tsquery, after, before } }
   }
   const tsquery = anyOf(branches)
   const isWalk = tsquery !== null && hasShortPrefix(tsquery)

@@ -30,11 +30,13 @@ beforeAll(async () => {
      UNION ALL SELECT user_id, 'second@gmail.com', 'google', 'second' FROM users WHERE user_id = $1`,
     [userOfTwo],
   )
+  // Of each mailbox the oldest five are unread, and the newest hundred were not sent.
   // Every message has the word "hello", one in four "fourth", one in fifty "invoice", in each mailbox as in any other.
   await query(
     `INSERT INTO emails (user_mail_account_id, provider_message_id_txt, provider_thread_id_txt, subject_txt, snippet_txt, text_txt, sent_at_utc, label_ids_txt, search_tsv)
-     SELECT a.user_mail_account_id, n, n / 3, 'Hello ' || n, 'hello', repeat('hello there ', 20), now() - n * interval '1 hour', '{INBOX}',
-       (format('%L %L %L %L:1A %L:2,3,4 %L', ':m:' || replace(a.user_mail_account_id::text, '-', ''), ':l:INBOX', CASE WHEN n % 50 = 0 THEN 'invoice' ELSE 'w' || n END, 'hello', 'there',
+     SELECT a.user_mail_account_id, n, n / 3, 'Hello ' || n, 'hello', repeat('hello there ', 20), now() - n * interval '1 hour',
+       CASE WHEN n > $1 - 5 THEN '{INBOX,UNREAD,SENT}'::text[] WHEN n > 100 THEN '{INBOX,SENT}' ELSE '{INBOX}' END,
+       (CASE WHEN n > $1 - 5 THEN ''':l:UNREAD'' '':l:SENT'' ' WHEN n > 100 THEN ''':l:SENT'' ' ELSE '' END || format('%L %L %L %L:1A %L:2,3,4 %L', ':m:' || replace(a.user_mail_account_id::text, '-', ''), ':l:INBOX', CASE WHEN n % 50 = 0 THEN 'invoice' ELSE 'w' || n END, 'hello', 'there',
          CASE WHEN n % 4 = 0 THEN 'fourth' ELSE 'hello' END))::tsvector
      FROM user_mail_accounts a, generate_series(1, $1::int) n`,
     [mailsEach],
@@ -166,6 +168,25 @@ describe('generic plans, over 120 mailboxes of 250 messages each', () => {
     }
   })
 
+  it.each([
+    ['INBOX', 51 * 3 + 4 * 51, 0],
+    ['UNREAD', 4 * 51, 5],
+    ['IMPORTANT', 4 * 51, 0],
+  ])('a list of %s walks no further than it is common, and asks the index for few', async (labelId, walked, few) => {
+    for (const statement of [browseEmails, browseThreads]) {
+      const { plan, text } = await explain(statement, { labelId, tsquery: `':l:${labelId}' & !':l:SPAM'` })
+      const reads = readsOf(plan)
+      expect(
+        reads.map(({ node }) => node),
+        text,
+      ).not.toContain('Seq Scan')
+      const rowsOf = (name: string) =>
+        reads.filter(({ index }) => index === name).reduce((sum, { rows }) => sum + rows, 0)
+      expect(rowsOf('emails_sent_ix'), text).toBeLessThanOrEqual(walked)
+      expect(rowsOf('emails_search_ix'), text).toBe(few)
+    }
+  })
+
   it('a rare word reads as many rows as have it', async () => {
     const { plan, text } = await explain(searchEmails, { tsquery: `'invoice'` })
     const heap = readsOf(plan).find(({ node }) => node === 'Bitmap Heap Scan')
@@ -178,7 +199,7 @@ describe('pages of a search by date, over two mailboxes of one person', () => {
   it.each(['hello', 'fourth', 'invoice'])(
     '"%s": each message once, newest first, by the walk and by the index',
     async (word) => {
-      const found = await pagesOf(searchEmails, word)
+      const found = await pagesOf(searchEmails, { tsquery: `'${word}'` })
       const all = await query<{ id: string }>(
         `SELECT email_id AS id FROM emails JOIN user_mail_accounts USING (user_mail_account_id)
        WHERE user_id = $1 AND search_tsv @@ $2::tsquery ORDER BY sent_at_utc DESC, email_id DESC`,
@@ -189,7 +210,7 @@ describe('pages of a search by date, over two mailboxes of one person', () => {
   )
 
   it.each(['hello', 'fourth', 'invoice'])('"%s": each thread once, where its newest match stands', async (word) => {
-    const found = await pagesOf(searchThreads, word)
+    const found = await pagesOf(searchThreads, { tsquery: `'${word}'` })
     const all = await query<{ id: string }>(
       `SELECT email_id AS id FROM (
          SELECT DISTINCT ON (user_mail_account_id, provider_thread_id_txt) email_id, sent_at_utc
@@ -203,14 +224,33 @@ describe('pages of a search by date, over two mailboxes of one person', () => {
   })
 })
 
-/** Ids of all pages, one after the other, eleven at a time. */
-async function pagesOf(statement: Named, word: string): Promise<string[]> {
-  const limit = 11
+describe('pages of a label, over two mailboxes of one person', () => {
+  // In every message; in all but the newest, so that it is walked to; in five.
+  it.each(['INBOX', 'SENT', 'UNREAD'])('%s: each message and each thread once, newest first', async (labelId) => {
+    const asked = { labelId, tsquery: `':l:${labelId}'` }
+    const all = await query<{ id: string; thread: string }>(
+      `SELECT email_id AS id, user_mail_account_id || provider_thread_id_txt AS thread
+       FROM emails JOIN user_mail_accounts USING (user_mail_account_id)
+       WHERE user_id = $1 AND $2 = ANY(label_ids_txt) ORDER BY sent_at_utc DESC, email_id DESC`,
+      [userOfTwo, labelId],
+    )
+    // Of three a page, 120 are few.
+    for (const limit of labelId === 'INBOX' ? [60] : [3, 60]) {
+      expect(await pagesOf(browseEmails, asked, limit)).toEqual(all.map(({ id }) => id))
+      const heads = all.filter(({ thread }, at) => all.findIndex((other) => other.thread === thread) === at)
+      expect(await pagesOf(browseThreads, asked, limit)).toEqual(heads.map(({ id }) => id))
+    }
+  })
+})
+
+/** Ids of all pages, one after the other. */
+async function pagesOf(statement: Named, what: Record<string, unknown>, limit = 11): Promise<string[]> {
   const found: string[] = []
   for (let cursor: Record<string, unknown> = {}; ; ) {
-    const asked = { callerUserId: userOfTwo, callerSessionId: sessionOfTwo, limit, tsquery: `'${word}'`, ...cursor }
-    const rows = await query<{ id: string; sortMicros: string }>(statement.text, valuesOf(statement, asked))
-    found.push(...rows.map(({ id }) => id))
+    const asked = { callerUserId: userOfTwo, callerSessionId: sessionOfTwo, limit, ...what, ...cursor }
+    const rows = await query<{ id: string | null; sortMicros: string }>(statement.text, valuesOf(statement, asked))
+    found.push(...rows.flatMap(({ id }) => id ?? []))
+    // A page without an item is a row without an id.
     const last = rows.at(-1)
     if (last === undefined || rows.length < limit) return found
     cursor = { cursorMicros: last.sortMicros, cursorId: last.id }
