@@ -230,6 +230,8 @@ function unitsAgeMs(run: SyncRun): number {
 export async function batchUnits(run: SyncRun, waiting: number): Promise<number> {
   const each = run.adapter.costs.message
   const wanted = Math.min(run.batchSize, waiting) * each
-  await ensureUnits(run, wanted, Math.min(wanted, Math.max(each, Math.floor(run.deps.sync.unitsPerMailbox / 16))))
+  const { unitsPerMailbox, unitsPerProject } = run.deps.sync
+  const share = Math.floor(Math.min(unitsPerMailbox, unitsPerProject) / 16)
+  await ensureUnits(run, wanted, Math.min(wanted, Math.max(each, share)))
   return Math.min(run.batchSize, waiting, Math.floor(run.units / each))
 }

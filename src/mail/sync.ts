@@ -67,7 +67,8 @@ export async function syncNow(
   // Without quota for the rest, what was brought is an answer.
   const isPart = ending?.kind === 'limited' && run.counts.fetched > 0
   const hasOpenWork = run.isWalkOpen || isPart
-  if (run.isWalkOpen || (ending === null && run.isUnfinished)) await sendSync(deps, run.lease.accountId)
+  if (run.isWalkOpen || (ending === null && run.isUnfinished))
+    await sendSync(deps, run.lease.accountId, ending?.kind === 'limited' ? ending.waitSeconds : 0)
   if (ending !== null && !isPart) throw refusalOf(ending)
   return { kind: 'synced', ...run.counts, hasMore: hasMore || hasOpenWork }
 }
