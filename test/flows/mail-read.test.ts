@@ -1,6 +1,6 @@
 // Mail as callers read it: lists, threads, messages, attachments; who may, and what a stranger's mail may not do.
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { call, google, json, type MailAccountJson, newKey, newPerson, onlyMailbox, refusal } from '../support/app.ts'
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { call, google, json, type MailAccountJson, newKey, newPerson, refusal } from '../support/app.ts'
 import { proxy, query, truncateAll } from '../support/database.ts'
 import { type StoredMail, storeMails } from '../support/stored-mail.ts'
 
@@ -34,15 +34,33 @@ interface Page<Item> {
 interface Someone {
   bearer: string
   userId: string
-  box: MailAccountJson
+  box: Box
 }
 
+type Box = Pick<MailAccountJson, 'id' | 'email'>
+
+const signedIn: ReturnType<typeof newPerson>[] = []
 let people = 0
 
+/** Somebody else each time in a test, with an empty mailbox; the same people in the next one, since a dance takes long. */
 async function someone(): Promise<Someone> {
+  const at = people
   people += 1
-  const { access_token, userId } = await newPerson(`reader${people}@gmail.com`)
-  return { bearer: access_token, userId, box: await onlyMailbox(access_token) }
+  signedIn[at] ??= newPerson(`reader${at}@gmail.com`, { query: { scopes: 'identity' } })
+  const { access_token: bearer, userId } = await signedIn[at]
+  const email = `box${at}@gmail.com`
+  const [box] = await query<{ id: string }>(
+    `INSERT INTO user_mail_accounts (user_id, email_address_txt, provider_cd, provider_subject_txt)
+     VALUES ($1, $2, 'google', $2) RETURNING user_mail_account_id AS id`,
+    [userId, email],
+  )
+  return { bearer, userId, box: { id: box?.id ?? '', email } }
+}
+
+let signedInAdmin: ReturnType<typeof newPerson> | null = null
+function administrator(): ReturnType<typeof newPerson> {
+  signedInAdmin ??= newPerson('admin@gmail.com', { query: { scopes: 'identity' } })
+  return signedInAdmin
 }
 
 const path = (base: string, query: Record<string, string>): string => `${base}?${new URLSearchParams(query)}`
@@ -57,15 +75,20 @@ async function subjects(bearer: string, query: Record<string, string>): Promise<
   return (await list(bearer, query)).items.map(({ subject }) => subject).join(' ')
 }
 
-async function storeOne(box: MailAccountJson, mail: StoredMail): Promise<string> {
+async function storeOne(box: Box, mail: StoredMail): Promise<string> {
   const [id] = await storeMails(box.id, [mail])
   if (id === undefined) throw new Error('nothing was stored')
   return id
 }
 
-beforeEach(async () => {
+beforeAll(async () => {
   await truncateAll()
   await google.reset()
+})
+beforeEach(async () => {
+  people = 0
+  await query('DELETE FROM user_mail_accounts')
+  await query('UPDATE users SET is_active_flg = true')
 })
 afterEach(() => proxy.setDelay(0))
 
@@ -397,7 +420,7 @@ describe('hostile input', () => {
     const { bearer, box } = await someone()
     await storeOne(box, { subject: 'a b' })
     const before = await query('SELECT count(*) FROM users')
-    for (const q of [
+    const queries = [
       'a & | !',
       'foo:*',
       "'; DROP TABLE users;--",
@@ -424,15 +447,15 @@ describe('hostile input', () => {
       'a <2> b',
       '!!a',
       'a:A',
-    ])
-      for (const [base, sort] of [
-        ['/emails', 'relevance'],
-        ['/emails/threads', 'date'],
-      ] as const)
-        expect([q.slice(0, 40), (await call(path(base, { q, sort }), { bearer })).status]).toEqual([
-          q.slice(0, 40),
-          expect.toSatisfy((status: unknown) => status === 200 || status === 422),
-        ])
+    ]
+    // Turn and turn about: what reads them is one.
+    const answers = await Promise.all(
+      queries.map(async (q, at) => {
+        const way = at % 2 === 0 ? path('/emails', { q, sort: 'relevance' }) : path('/emails/threads', { q })
+        return [q.slice(0, 40), (await call(way, { bearer })).status]
+      }),
+    )
+    expect(answers.filter(([, status]) => status !== 200 && status !== 422)).toEqual([])
     expect(await query('SELECT count(*) FROM users')).toEqual(before)
     for (const parameter of ['from', 'to', 'subject', 'label', 'after', 'before', 'user_email', 'cursor'])
       for (const value of ["'", '%', '\\', '9'.repeat(600)])
@@ -525,7 +548,7 @@ describe('who may read', () => {
   })
 
   it('a key: with its permission, for whom it names, within its mailboxes', async () => {
-    const admin = await newPerson('admin@gmail.com')
+    const admin = await administrator()
     const amy = await someone()
     const id = await storeOne(amy.box, { thread: 'x', attachments: [{ partId: '1', filename: 'a.pdf' }] })
     const threadId = `${amy.box.id.replaceAll('-', '')}.x`
@@ -554,7 +577,7 @@ describe('who may read', () => {
   })
 
   it.each(['false', 'true'])('ML-27 after disconnecting with keep_mail=%s', async (keepMail) => {
-    const admin = await newPerson('admin@gmail.com')
+    const admin = await administrator()
     const amy = await someone()
     const key = await newKey(admin.access_token, { permissions: ['emails:read'], user_id: amy.userId })
     const id = await storeOne(amy.box, { thread: 'x', attachments: [{ partId: '1', filename: 'a.pdf' }] })

@@ -47,13 +47,19 @@ export async function newBox(scopes: readonly string[] = [gmail.read, gmail.send
   owner ??= newPerson('owner@gmail.com', { query: { scopes: 'identity' } })
   const { access_token: bearer, userId } = await owner
   boxes += 1
-  const [minted] = await google.mint({
-    email: `box${boxes}@gmail.com`,
-    client_id: clientId,
-    scopes: [gmail.read, gmail.send],
-  })
+  const email = `box${boxes}@gmail.com`
+  return { bearer, userId, email, id: await connectMailbox(userId, email, scopes) }
+}
+
+/** Connects a mailbox without a dance, its tokens live at the local Google. Its id. */
+export async function connectMailbox(
+  userId: string,
+  email: string,
+  scopes: readonly string[] = [gmail.read, gmail.send],
+): Promise<string> {
+  const [minted] = await google.mint({ email, client_id: clientId, scopes: [gmail.read, gmail.send] })
   if (minted === undefined) throw new Error('no token was minted')
-  const { email, sub, access_token: accessToken, refresh_token: refreshToken } = minted
+  const { sub, access_token: accessToken, refresh_token: refreshToken } = minted
   const id = crypto.randomUUID()
   const ring = await parseKeyRing(testKeys.TOKEN_ENCRYPTION_KEYS)
   const sealed = await sealTokens(ring, { accountId: id, userId }, { accessToken, refreshToken })
@@ -66,7 +72,7 @@ export async function newBox(scopes: readonly string[] = [gmail.read, gmail.send
     VALUES ($1, $6, $7, now() + interval '1 hour', $8)`,
     [id, userId, email, sub, scopes.join(' '), sealed.accessToken, sealed.refreshToken, clientId],
   )
-  return { bearer, userId, id, email }
+  return id
 }
 
 /** POST /emails/sync. */
