@@ -3,6 +3,7 @@ import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createDb } from '../../src/db/client.ts'
 import { limitsOf } from '../../src/mail/quota.ts'
 import { addMessage, emptyPage, storePage } from '../../src/mail/store-page.ts'
+import { findUnmet } from '../../src/mail/walk.sql.ts'
 import { purgeHiddenMail } from '../../src/ops/purge.sql.ts'
 import type { MailMessage } from '../../src/providers/mail.ts'
 import { call, count, eventually, gmail, google, json, newKey, newPerson, refusal, workerEnv } from '../support/app.ts'
@@ -563,6 +564,13 @@ describe('a whole mailbox', () => {
     await google.generateMail(box.email, 60, 2)
     await json(sync(box, { count: 10 }))
     const stored = Object.keys(await storedMail(box.id))
+    // What a walk has not met is looked for piece by piece.
+    const db = createDb({ connectionString: testAddresses.TEST_DATABASE_URL })
+    const unmet = (after: string, scan: number) =>
+      db.first(findUnmet, { accountId: box.id, walkId: box.id, since: null, after, scan })
+    const inOrder = [...stored].sort()
+    expect(await unmet('', 4)).toEqual({ ids: inOrder.slice(0, 4), upTo: inOrder[3] })
+    expect(await unmet(inOrder[3] ?? '', 100)).toEqual({ ids: inOrder.slice(4), upTo: null })
     await google.deleteMail(box.email, stored.slice(2, 4))
     await letters(box.email, 2)
     await query(`UPDATE user_mail_accounts SET sync_cursor_txt = 'not a cursor' WHERE user_mail_account_id = $1`, [
