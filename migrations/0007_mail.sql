@@ -7,6 +7,7 @@ CREATE TABLE "email_attachments" (
 	"size_bytes_nbr" bigint NOT NULL,
 	"content_id_txt" text,
 	"created_at_utc" timestamp with time zone DEFAULT now() NOT NULL,
+	"modified_at_utc" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "email_attachments_pk" PRIMARY KEY("email_id","part_id_txt")
 );
 --> statement-breakpoint

@@ -86,7 +86,8 @@ export function declare<P extends z.ZodObject, Q extends z.ZodObject, B extends 
       await next()
     })
   if (contract.params !== undefined)
-    steps.push(admitPath, zValidator('param', contract.params, refuseInput) as MiddlewareHandler)
+    // What passes the schema may still be no text that can be stored.
+    steps.push(zValidator('param', contract.params, refuseInput) as MiddlewareHandler, admitPath)
   if (contract.query !== undefined)
     steps.push(admitQuery, zValidator('query', contract.query, refuseInput) as MiddlewareHandler)
   if (contract.body !== undefined) steps.push(...bodySteps(contract.body, contract))

@@ -160,7 +160,8 @@ export const storePageRow = statement<StoreParams, StoredRow>(
     INSERT INTO email_attachments (email_id, part_id_txt, position_nbr, filename_txt, content_type_txt, size_bytes_nbr, content_id_txt)
     SELECT email_id, part, place, filename, content_type, size_bytes, content_id FROM parts
     ON CONFLICT (email_id, part_id_txt) DO UPDATE SET position_nbr = EXCLUDED.position_nbr, filename_txt = EXCLUDED.filename_txt,
-      content_type_txt = EXCLUDED.content_type_txt, size_bytes_nbr = EXCLUDED.size_bytes_nbr, content_id_txt = EXCLUDED.content_id_txt
+      content_type_txt = EXCLUDED.content_type_txt, size_bytes_nbr = EXCLUDED.size_bytes_nbr, content_id_txt = EXCLUDED.content_id_txt,
+      modified_at_utc = now()
   ),
   parts_gone AS (
     DELETE FROM email_attachments x USING stored

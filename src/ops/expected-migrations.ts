@@ -2,4 +2,4 @@
 // holds the figure to the journal.
 
 /** Entries of migrations/meta/_journal.json. */
-export const expectedMigrations = 7
+export const expectedMigrations = 8

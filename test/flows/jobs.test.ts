@@ -176,7 +176,7 @@ describe('cron', () => {
     await Promise.all([tick(), tick(), tick()])
     const lines = log.mock.calls.map(([line]) => JSON.parse(String(line)) as { level: string })
     log.mockRestore()
-    expect(lines).toHaveLength(21)
+    expect(lines).toHaveLength(27)
     expect(lines.filter(({ level }) => level !== 'info')).toEqual([])
     expect([await count('sessions'), await count('refresh_tokens'), await count('one_time_codes')]).toEqual([0, 0, 0])
     expect(await query('SELECT message_id_txt FROM dead_letters')).toEqual([{ message_id_txt: 'new' }])

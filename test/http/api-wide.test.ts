@@ -135,7 +135,8 @@ describe('verbs and paths', () => {
       )) {
         const response = await call(path, { method })
         expect(`${method} ${path} ${response.status}`).toBe(`${method} ${path} 405`)
-        expect(response.headers.get('Allow')?.split(', ').sort()).toEqual(known.map((o) => o.method).sort())
+        const allowed = [...new Set(known.map((o) => o.method))].sort()
+        expect(response.headers.get('Allow')?.split(', ').sort()).toEqual(allowed)
         await response.body?.cancel()
       }
     }

@@ -170,7 +170,7 @@ describe('public documents and files', () => {
     const page = await call('/nothing', { headers: { Accept: 'text/html' } })
     expect([page.status, page.headers.get('Content-Type')?.split(';')[0]]).toEqual([404, 'text/html'])
     await page.body?.cancel()
-    for (const path of ['/api/v1/nothing', '/auth/nothing', '/emails/nothing', '/oauth/nothing', '/health/nothing'])
+    for (const path of ['/api/v1/nothing', '/auth/nothing', '/emails/a/nothing', '/oauth/nothing', '/health/nothing'])
       expect((await problemOf(await call(path, { headers: { Accept: 'text/html' } }))).code).toBe('not_found')
   })
 })
@@ -191,9 +191,11 @@ describe('lists', () => {
         'listAddresses',
         'listApiKeys',
         'listAuditLogs',
+        'listEmails',
         'listIdentities',
         'listMailAccounts',
         'listSessions',
+        'listThreads',
         'listUsers',
       ].sort(),
     )

@@ -14,7 +14,7 @@ import {
   unique,
   uuid,
 } from 'drizzle-orm/pg-core'
-import { createdAndModified, createdAt, utc, uuidV7 } from './columns.ts'
+import { createdAndModified, utc, uuidV7 } from './columns.ts'
 import { userMailAccounts } from './mail-accounts.ts'
 
 const tsvector = customType<{ data: string }>({ dataType: () => 'tsvector' })
@@ -87,7 +87,7 @@ export const emailAttachments = pgTable(
     contentType: text('content_type_txt').notNull(),
     sizeBytes: bigint('size_bytes_nbr', { mode: 'number' }).notNull(),
     contentId: text('content_id_txt'),
-    ...createdAt,
+    ...createdAndModified,
   },
   (t) => [primaryKey({ name: 'email_attachments_pk', columns: [t.emailId, t.partId] })],
 )
