@@ -37,9 +37,6 @@ export interface ClaimedSend {
   readonly mime: string | null
 }
 
-/** Told to the queue by `takeDueSends` and claimed by nobody since: due, though its time says when to tell it again. */
-const isTold = sql`(o.lease_id IS NULL AND o.lease_until_utc IS NOT NULL)`
-
 /**
  * Takes one row that is due. A row found `sending` was left by a consumer that never came back, perhaps after the
  * provider had taken the message: it becomes `unconfirmed`. No row: not due, not there, or in somebody else's hands.
@@ -55,7 +52,8 @@ export const claimSend = statement<{ outboxId: string; leaseId: string }, Claime
       due_at_utc = now() + interval '${sql.raw(String(leaseSeconds))} seconds',
       first_attempt_at_utc = coalesce(o.first_attempt_at_utc, now()),
       modified_at_utc = now()
-    WHERE o.outbox_id = ${param('outboxId', 'uuid')} AND ${isUnderWay} AND (o.due_at_utc <= now() OR ${isTold})
+    WHERE o.outbox_id = ${param('outboxId', 'uuid')} AND ${isUnderWay} AND o.due_at_utc <= now()
+      -- Without a holder it only says that the queue was told.
       AND (o.lease_id IS NULL OR o.lease_until_utc <= now())
     RETURNING o.*
   )
@@ -135,19 +133,19 @@ export const finishSend = statement<SendEnding, { readonly status: SendStatus }>
 )
 
 /**
- * Oldest first, by the partial index of what is under way. Each is due again a while later, should the queue lose it;
- * until somebody claims it, a lease without a holder says that it was told.
+ * By the partial index of what is under way: what was never told first, then the oldest. A lease without a holder keeps
+ * each from being told again for a while; it stays due, for whoever gets the message and for whoever watches its age.
  */
 export const takeDueSends = statement<{ limit: number }, { readonly id: string }>(
   'send-take-due',
   sql`WITH due AS MATERIALIZED (
     SELECT o.outbox_id FROM outbox o
     WHERE ${isUnderWay} AND o.due_at_utc <= now() - interval '${sql.raw(String(queueGraceSeconds))} seconds'
-    ORDER BY o.due_at_utc LIMIT ${param('limit', 'int')}
+      AND (o.lease_until_utc IS NULL OR o.lease_until_utc <= now())
+    ORDER BY o.lease_until_utc NULLS FIRST, o.due_at_utc LIMIT ${param('limit', 'int')}
     FOR UPDATE SKIP LOCKED
   )
-  UPDATE outbox o SET lease_id = NULL, lease_until_utc = now() + interval '${sql.raw(String(toldSeconds))} seconds',
-    due_at_utc = now() + interval '${sql.raw(String(toldSeconds))} seconds', modified_at_utc = now()
+  UPDATE outbox o SET lease_id = NULL, lease_until_utc = now() + interval '${sql.raw(String(toldSeconds))} seconds', modified_at_utc = now()
   FROM due WHERE o.outbox_id = due.outbox_id
   RETURNING o.outbox_id AS "id"`,
 )
