@@ -162,6 +162,7 @@ describe('real answers', () => {
     const sessions = await json<{ items: { id: string; is_current: boolean }[] }>(call('/auth/sessions', { bearer }))
     const stale = sessions.items.find((session) => !session.is_current)?.id ?? someId
     const at = `/api/v1/mail-accounts/${account.id}`
+    const letter = { from: account.email, to: ['you@x.io'], subject: 'Hello', text: 'Hi' }
     const mailId = crypto.randomUUID()
     const file = { partId: '1', filename: 'a.pdf' }
     const asked: [string, () => Promise<Response>, number][] = [
@@ -276,6 +277,19 @@ describe('real answers', () => {
         async () => {
           await storeMails(account.id, [{ id: mailId, thread: 'x', html: '<p>Hello</p>', attachments: [file] }])
           return call('/emails?q=hello', { bearer })
+        },
+        200,
+      ],
+      ['syncEmails', () => call('/emails/sync', { bearer, json: { email: account.email } }), 200],
+      ['syncMailAccount', () => call(`${at}/sync`, { bearer, json: { full: true } }), 202],
+      ['readMailAccountSync', () => call(`${at}/sync`, { bearer }), 200],
+      ['sendEmail', () => call('/emails/send', { bearer, json: { ...letter, to: ['nobody'] } }), 422],
+      ['sendEmail', () => call('/emails/send', { bearer, json: letter, headers: { 'Idempotency-Key': 'k' } }), 202],
+      [
+        'readOutgoingEmail',
+        async () => {
+          const again = call('/emails/send', { bearer, json: letter, headers: { 'Idempotency-Key': 'k' } })
+          return call(`/emails/outbox/${(await json<{ id: string }>(again, 202)).id}`, { bearer })
         },
         200,
       ],
