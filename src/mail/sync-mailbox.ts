@@ -61,7 +61,10 @@ async function leaseRun(deps: SyncDeps, accountId: string): Promise<SyncRun | nu
     unitsLeast: startUnits(1),
     ...limitsOf(deps.sync, 'back_fill'),
   })
-  return lease?.verdict === 'leased' ? beginRun(deps, lease, leaseId) : null
+  if (lease?.verdict === 'leased') return beginRun(deps, lease, leaseId)
+  // What somebody asked for goes on as soon as there are units again; other work waits for its clock.
+  if (lease?.verdict === 'limited' && lease.kind === 'back_fill') await sendSync(deps, accountId, lease.waitSeconds)
+  return null
 }
 
 /** True where there is more to do at once. */
