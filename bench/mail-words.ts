@@ -1,6 +1,6 @@
 // Mail for the bench: a vocabulary whose words are as unevenly common as those of real mail (Zipf), correspondents, and
 // messages made of them. The same for every run; what a message can be found by comes from the Worker's own code.
-import { tsvectorLiteral } from '../src/mail/search-terms.ts'
+import { tsvectorLiteral } from '../src/mail/search/terms.ts'
 
 /** A message without its mailbox, its date and its ids. */
 export interface Template {

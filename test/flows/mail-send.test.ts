@@ -3,7 +3,7 @@
 import PostalMime, { type Email } from 'postal-mime'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createDb } from '../../src/db/client.ts'
-import { dueSends } from '../../src/mail/send.ts'
+import { dueSends } from '../../src/mail/send/deliver.ts'
 import {
   call,
   count,

@@ -1,6 +1,6 @@
 // What strangers call their files, as it is handed on to browsers and file systems.
 import { describe, expect, it } from 'vitest'
-import { contentDisposition, safeContentType, safeFilename } from '../../src/mail/attachment-name.ts'
+import { contentDisposition, safeContentType, safeFilename } from '../../src/mail/read/attachment-name.ts'
 
 describe('ML-24 a file name', () => {
   it.each([

@@ -1,8 +1,13 @@
 // Lists and searches where they meet PostgreSQL: the index that each reads, under generic plans and many mailboxes.
 import { beforeAll, describe, expect, it } from 'vitest'
-import { browseEmails, browseThreads } from '../../src/mail/list.sql.ts'
-import { searchEmails, searchEmailsRanked, searchThreads, searchThreadsRanked } from '../../src/mail/search.sql.ts'
-import { planSearch } from '../../src/mail/search.ts'
+import { browseEmails, browseThreads } from '../../src/mail/read/list.sql.ts'
+import {
+  searchEmails,
+  searchEmailsRanked,
+  searchThreads,
+  searchThreadsRanked,
+} from '../../src/mail/search/search.sql.ts'
+import { planSearch } from '../../src/mail/search/search.ts'
 import { query } from '../support/database.ts'
 
 const mailboxCount = 120

@@ -2,17 +2,17 @@
 // line lengths, and recipients that are one address each (SECURITY ML-20, ML-24).
 import PostalMime from 'postal-mime'
 import { describe, expect, it } from 'vitest'
-import { composeMime, type OutgoingMessage } from '../../src/mail/mime-message.ts'
-import { readRecipient, recipientOf } from '../../src/mail/send-addresses.ts'
-import { afterLook, waitSeconds } from '../../src/mail/send-policy.ts'
+import { readRecipient, recipientOf } from '../../src/mail/send/addresses.ts'
+import { composeMime, type OutgoingMessage } from '../../src/mail/send/mime-message.ts'
+import { afterLook, waitSeconds } from '../../src/mail/send/policy.ts'
 import {
   isSameSubject,
   type Original,
   replyRecipients,
   replyReferences,
   replySubject,
-} from '../../src/mail/send-reply.ts'
-import { admitRequest, type EmailRequest } from '../../src/mail/send-request.ts'
+} from '../../src/mail/send/reply.ts'
+import { admitRequest, type EmailRequest } from '../../src/mail/send/request.ts'
 
 const now = new Date('2026-03-01T10:20:30.000Z')
 

@@ -2,9 +2,9 @@
 // length alone. What comes out is also looked at by a second reader, the tokenizer with other rules than the library's.
 import { Tokenizer } from 'htmlparser2'
 import { describe, expect, it } from 'vitest'
-import { htmlToText, safeHtml } from '../../src/mail/safe-html.ts'
-import { decodeEntities } from '../../src/mail/safe-html-entities.ts'
-import { safeStyle } from '../../src/mail/safe-html-style.ts'
+import { htmlToText, safeHtml } from '../../src/mail/html/safe-html.ts'
+import { decodeEntities } from '../../src/mail/html/safe-html-entities.ts'
+import { safeStyle } from '../../src/mail/html/safe-html-style.ts'
 
 const withoutPictures = (html: string): string => safeHtml(html, { pictures: 'none' }).html
 const withPictures = (html: string): string => safeHtml(html, { pictures: 'remote' }).html

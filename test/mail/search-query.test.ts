@@ -8,8 +8,8 @@ import {
   likePattern,
   type SearchFilters,
   type SearchRefusal,
-} from '../../src/mail/search-query.ts'
-import { type SearchableMessage, tsvectorLiteral } from '../../src/mail/search-terms.ts'
+} from '../../src/mail/search/query.ts'
+import { type SearchableMessage, tsvectorLiteral } from '../../src/mail/search/terms.ts'
 import { query } from '../support/database.ts'
 
 const now = new Date('2026-11-30T12:00:00Z')

@@ -1,8 +1,8 @@
 // Words of many scripts, the literal that PostgreSQL must take whatever a stranger wrote, and marked snippets.
 import { describe, expect, it } from 'vitest'
-import { highlightSnippet } from '../../src/mail/highlight.ts'
-import { facetsOfLabels, type SearchableMessage, tsvectorLiteral } from '../../src/mail/search-terms.ts'
-import { askedWordsOf, foldText, isUnspaced, wordsOf } from '../../src/mail/search-words.ts'
+import { highlightSnippet } from '../../src/mail/search/highlight.ts'
+import { facetsOfLabels, type SearchableMessage, tsvectorLiteral } from '../../src/mail/search/terms.ts'
+import { askedWordsOf, foldText, isUnspaced, wordsOf } from '../../src/mail/search/words.ts'
 import { query } from '../support/database.ts'
 
 const blank: SearchableMessage = {

@@ -1,14 +1,14 @@
 // The pure rules of sync: what a page of history comes to, when a mailbox is due again, what a failure means.
 import { describe, expect, it } from 'vitest'
 import { holdSeconds, limitsOf } from '../../src/mail/quota.ts'
-import { foldChanges } from '../../src/mail/sync-changes.ts'
+import { foldChanges } from '../../src/mail/sync/changes.ts'
 import {
   backoffSeconds,
   dueSeconds,
   firstBatchSize,
   judgeSyncFailure,
   nextInterval,
-} from '../../src/mail/sync-policy.ts'
+} from '../../src/mail/sync/policy.ts'
 import { providerFailure } from '../../src/providers/failure.ts'
 import type { MailChange } from '../../src/providers/mail.ts'
 

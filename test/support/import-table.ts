@@ -81,7 +81,7 @@ const packageRules: readonly PackageRule[] = [
   },
   {
     matches: /^worker-mailer$/,
-    allows: (path) => path === 'src/letters/smtp-message.ts' || path === 'src/mail/mime-message.ts',
+    allows: (path) => path === 'src/letters/smtp-message.ts' || path === 'src/mail/send/mime-message.ts',
     sentence: 'only those who write a message import worker-mailer, for its MIME; its connection is not safe to use',
   },
   {

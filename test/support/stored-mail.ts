@@ -1,6 +1,6 @@
 // For tests of lists and searches: messages put straight into the tables, as sync stores them.
-import { type SearchableMessage, tsvectorLiteral } from '../../src/mail/search-terms.ts'
-import { foldText } from '../../src/mail/search-words.ts'
+import { type SearchableMessage, tsvectorLiteral } from '../../src/mail/search/terms.ts'
+import { foldText } from '../../src/mail/search/words.ts'
 import { query } from './database.ts'
 
 export interface Person {

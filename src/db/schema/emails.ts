@@ -53,7 +53,7 @@ export const emails = pgTable(
     text: text('text_txt'),
     /** As it was sent: hostile until sanitised, which every reader does. */
     html: text('html_txt'),
-    /** Words by place and facets (mail/search-terms): made by the Worker, never by a text search configuration. */
+    /** Words by place and facets (mail/search/terms): made by the Worker, never by a text search configuration. */
     search: tsvector('search_tsv').notNull(),
     /** Subject, sender and recipients, folded and in lower case: what a substring is looked for in. */
     head: text('head_txt').notNull().default(''),

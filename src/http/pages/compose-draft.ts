@@ -1,11 +1,11 @@
 // A message as somebody types it into the form: read from the form, made from the message it answers, and turned into what
-// the verb takes. It judges no field: the verb does (mail/send-request.ts).
+// the verb takes. It judges no field: the verb does (mail/send/request.ts).
 
 import { AppError } from '../../errors.ts'
-import type { Email } from '../../mail/read.ts'
-import { recipientOf } from '../../mail/send-addresses.ts'
-import { replyRecipients, replySubject } from '../../mail/send-reply.ts'
-import { type EmailRequest, mostRecipients } from '../../mail/send-request.ts'
+import type { Email } from '../../mail/read/read.ts'
+import { recipientOf } from '../../mail/send/addresses.ts'
+import { replyRecipients, replySubject } from '../../mail/send/reply.ts'
+import { type EmailRequest, mostRecipients } from '../../mail/send/request.ts'
 import type { AppContext } from '../context.ts'
 import { uuid } from '../routes/shapes.ts'
 import { readBytes } from '../validate.ts'

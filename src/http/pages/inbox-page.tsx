@@ -4,7 +4,7 @@
 import type { CookieClaim } from '../../auth/claims.ts'
 import { whoAmI } from '../../auth/sessions.ts'
 import { AppError } from '../../errors.ts'
-import { type ListedThread, listThreads, type Page } from '../../mail/list.ts'
+import { type ListedThread, listThreads, type Page } from '../../mail/read/list.ts'
 import { listMailAccounts, type MailAccount } from '../../mail-accounts/list.ts'
 import type { AppContext } from '../context.ts'
 import { readForm } from './form-body.ts'

@@ -2,7 +2,7 @@
 // thread as a row. They show what they are given and fetch nothing.
 
 import { raw } from 'hono/html'
-import type { ListedThread } from '../../mail/list.ts'
+import type { ListedThread } from '../../mail/read/list.ts'
 import type { MailAccount } from '../../mail-accounts/list.ts'
 import { chipsOf, folders, inboxLink, inboxPath, participantWords, shortTime } from './mail-words.ts'
 import { ClipMark, PenMark } from './marks.tsx'

@@ -3,8 +3,8 @@
 
 import type { CookieClaim } from '../../auth/claims.ts'
 import { AppError } from '../../errors.ts'
-import { syncNow } from '../../mail/sync.ts'
-import { readSync, type SyncRecord } from '../../mail/sync-record.ts'
+import { syncNow } from '../../mail/sync/on-demand.ts'
+import { readSync, type SyncRecord } from '../../mail/sync/record.ts'
 import { listMailAccounts, type MailAccount } from '../../mail-accounts/list.ts'
 import { type AppContext, originOf } from '../context.ts'
 import { isSyncable } from './inbox-notices.tsx'

@@ -2,7 +2,7 @@
 
 import type { CookieClaim } from '../../auth/claims.ts'
 import { AppError } from '../../errors.ts'
-import { requestBackFill, type SyncRecord } from '../../mail/sync-record.ts'
+import { requestBackFill, type SyncRecord } from '../../mail/sync/record.ts'
 import type { MailAccount } from '../../mail-accounts/list.ts'
 import { type AppContext, originOf } from '../context.ts'
 import { readForm } from './form-body.ts'

@@ -4,7 +4,7 @@
 
 import { html, raw } from 'hono/html'
 import { AppError } from '../../errors.ts'
-import { readEmail } from '../../mail/read.ts'
+import { readEmail } from '../../mail/read/read.ts'
 import type { AppContext } from '../context.ts'
 import { answerAttachment, partId } from '../routes/attachments.ts'
 import { uuid } from '../routes/shapes.ts'

@@ -1,6 +1,6 @@
 // One message of a conversation: who, to whom, when, what it says, its files, and how to answer it.
 
-import type { Email, EmailAttachment } from '../../mail/read.ts'
+import type { Email, EmailAttachment } from '../../mail/read/read.ts'
 import type { MailAccount } from '../../mail-accounts/list.ts'
 import { MailText } from './mail-text.tsx'
 import {

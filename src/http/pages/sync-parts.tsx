@@ -1,8 +1,8 @@
 // How far a mailbox's mail has come: progress of a walk through it, and what was found in need of repair. Shows a sync
-// record as mail/sync-record.ts gives it, and asks nobody.
+// record as mail/sync/record.ts gives it, and asks nobody.
 
 import type { ErrorCode } from '../../errors.ts'
-import type { SyncRecord } from '../../mail/sync-record.ts'
+import type { SyncRecord } from '../../mail/sync/record.ts'
 import { Fact, Moment } from './parts.tsx'
 import { waitWords, wordsFor } from './refusal-words.tsx'
 

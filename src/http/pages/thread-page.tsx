@@ -3,7 +3,7 @@
 
 import { whoAmI } from '../../auth/sessions.ts'
 import { AppError } from '../../errors.ts'
-import { type Email, readEmail, readThread } from '../../mail/read.ts'
+import { type Email, readEmail, readThread } from '../../mail/read/read.ts'
 import { listMailAccounts, type MailAccount } from '../../mail-accounts/list.ts'
 import type { AppContext } from '../context.ts'
 import { pagePolicyWithFrames } from '../middleware/security-headers.ts'

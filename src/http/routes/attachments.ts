@@ -3,8 +3,8 @@
 
 import * as z from 'zod'
 import type { CallerClaim } from '../../auth/claims.ts'
-import { nameAttachment, openAttachment } from '../../mail/attachment.ts'
-import { contentDisposition, safeContentType } from '../../mail/attachment-name.ts'
+import { nameAttachment, openAttachment } from '../../mail/read/attachment.ts'
+import { contentDisposition, safeContentType } from '../../mail/read/attachment-name.ts'
 import type { AppContext } from '../context.ts'
 import { claimed, declare, type Resource } from '../declare.ts'
 import { forUser } from './mail-shapes.ts'

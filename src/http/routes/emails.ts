@@ -1,8 +1,8 @@
 // GET /emails and /emails/{id}: mail listed, searched and read.
 
 import * as z from 'zod'
-import { listEmails } from '../../mail/list.ts'
-import { readEmail } from '../../mail/read.ts'
+import { listEmails } from '../../mail/read/list.ts'
+import { readEmail } from '../../mail/read/read.ts'
 import { claimed, declare, type Resource } from '../declare.ts'
 import {
   emailSchema,

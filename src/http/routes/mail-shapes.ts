@@ -1,8 +1,8 @@
 // Shapes of mail that lists, messages and threads share.
 
 import * as z from 'zod'
-import type { ListedEmail, ListQuery } from '../../mail/list.ts'
-import type { Address, Email } from '../../mail/read.ts'
+import type { ListedEmail, ListQuery } from '../../mail/read/list.ts'
+import type { Address, Email } from '../../mail/read/read.ts'
 import { iso, pageQuery, time, uuid } from './shapes.ts'
 
 export const forUser = { user_id: uuid.optional().describe('For service keys: on whose behalf') }

@@ -2,8 +2,8 @@
 
 import * as z from 'zod'
 import { AppError } from '../../errors.ts'
-import { acceptEmail, readOutgoing } from '../../mail/outbox.ts'
-import { mostAttachments, mostRecipients, subjectCharacters } from '../../mail/send-request.ts'
+import { acceptEmail, readOutgoing } from '../../mail/send/outbox.ts'
+import { mostAttachments, mostRecipients, subjectCharacters } from '../../mail/send/request.ts'
 import { type AppContext, originOf } from '../context.ts'
 import { claimed, declare, type Resource } from '../declare.ts'
 import { sendMessages } from '../send-messages.ts'

@@ -1,8 +1,8 @@
 // Sync of a mailbox: now for its newest messages, by the queue for all of them, and where that stands.
 
 import * as z from 'zod'
-import { syncNow } from '../../mail/sync.ts'
-import { readSync, requestBackFill, type SyncRecord } from '../../mail/sync-record.ts'
+import { syncNow } from '../../mail/sync/on-demand.ts'
+import { readSync, requestBackFill, type SyncRecord } from '../../mail/sync/record.ts'
 import { originOf } from '../context.ts'
 import { claimed, declare, type Resource } from '../declare.ts'
 import { iso, time, uuid } from './shapes.ts'

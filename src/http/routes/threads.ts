@@ -1,8 +1,8 @@
 // /emails/threads: mail by conversation.
 
 import * as z from 'zod'
-import { type ListedThread, listThreads } from '../../mail/list.ts'
-import { readThread } from '../../mail/read.ts'
+import { type ListedThread, listThreads } from '../../mail/read/list.ts'
+import { readThread } from '../../mail/read/read.ts'
 import { claimed, declare, type Resource } from '../declare.ts'
 import {
   addressSchema,

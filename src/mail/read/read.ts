@@ -1,0 +1,130 @@
+// Messages read whole: one, or a thread. Stored HTML is hostile; it leaves here sanitised only.
+
+import { type CallerClaim, callerParams } from '../../db/caller.ts'
+import type { Db } from '../../db/client.ts'
+import { assertReach, type ReachRow } from '../../db/reach.ts'
+import { AppError } from '../../errors.ts'
+import { safeHtml } from '../html/safe-html.ts'
+import { htmlToText } from '../html/safe-html-text.ts'
+import type { Address } from './list-parts.sql.ts'
+import { type AttachmentRow, type MessageRow, readMessage, readThreadMessages } from './read.sql.ts'
+import { parseThreadId, printThreadId } from './thread-id.ts'
+
+export type { Address } from './list-parts.sql.ts'
+export type { AttachmentRow as EmailAttachment } from './read.sql.ts'
+
+export interface Email {
+  readonly id: string
+  readonly accountId: string
+  readonly threadId: string
+  readonly providerMessageId: string
+  /** RFC 5322 Message-ID with its angle brackets, as `inReplyTo` and `references`. */
+  readonly messageId: string | null
+  readonly inReplyTo: string | null
+  readonly references: readonly string[]
+  readonly subject: string
+  readonly from: Address | null
+  readonly to: readonly Address[]
+  readonly cc: readonly Address[]
+  readonly bcc: readonly Address[]
+  readonly replyTo: readonly Address[]
+  readonly snippet: string
+  readonly sentAt: Date
+  readonly labels: readonly string[]
+  readonly isUnread: boolean
+  readonly hasAttachments: boolean
+  /** The text as sent, or what the HTML says; null where there is neither. */
+  readonly text: string | null
+  /** Sanitised, and still to be shown in a frame of its own only; null where there is none. */
+  readonly html: string | null
+  /** The HTML shows pictures from elsewhere: left out unless they were asked for. */
+  readonly hasRemotePictures: boolean
+  readonly attachments: readonly AttachmentRow[]
+  /** Of a long thread: text and HTML are read one message at a time. */
+  readonly isBodyLeftOut: boolean
+}
+
+export interface Thread {
+  readonly id: string
+  readonly accountId: string
+  /** Of its oldest message. */
+  readonly subject: string
+  /** Oldest first; the newest hundred of a longer thread. */
+  readonly messages: readonly Email[]
+}
+
+/** Whether pictures from elsewhere stay in the HTML: whoever loads them tells their sender that the mail was read. */
+export type Pictures = 'none' | 'remote'
+
+interface ReadDeps {
+  readonly db: Db
+}
+
+/** Throws 401; 403 (a key without `emails:read`); 404 (unknown, another's, hidden); 422 (a key that names nobody, asked for nobody). */
+export async function readEmail(
+  deps: ReadDeps,
+  claim: CallerClaim,
+  which: { emailId: string; forUserId: string | null; pictures: Pictures },
+): Promise<Email> {
+  const { emailId, forUserId } = which
+  const row = await deps.db.first(readMessage, { ...callerParams(claim), emailId, forUserId })
+  assertReach(row, forUserId)
+  if (row.id === null) throw new AppError('not_found')
+  return present(row, which.pictures)
+}
+
+/**
+ * A thread without what lies in spam or trash, unless all of it does. Throws as `readEmail`.
+ * @param which.threadId as the lists give it
+ */
+export async function readThread(
+  deps: ReadDeps,
+  claim: CallerClaim,
+  which: { threadId: string; forUserId: string | null; pictures: Pictures },
+): Promise<Thread> {
+  const key = parseThreadId(which.threadId)
+  if (key === null) throw new AppError('not_found')
+  const { forUserId } = which
+  const rows = await deps.db.all(readThreadMessages, { ...callerParams(claim), ...key, forUserId })
+  assertReach(rows[0] ?? null, forUserId)
+  const found = rows.filter((row): row is ReachRow & MessageRow => row.id !== null)
+  const kept = found.filter(({ isSpamOrTrash }) => !isSpamOrTrash)
+  const messages = kept.length > 0 ? kept : found
+  const [oldest] = messages
+  if (oldest === undefined) throw new AppError('not_found')
+  return {
+    id: printThreadId(oldest),
+    accountId: oldest.accountId,
+    subject: oldest.subject,
+    messages: messages.map((row) => present(row, which.pictures)),
+  }
+}
+
+function present(row: MessageRow, pictures: Pictures): Email {
+  const safe = row.html === null ? null : safeHtml(row.html, { pictures })
+  return {
+    id: row.id,
+    accountId: row.accountId,
+    threadId: printThreadId(row),
+    providerMessageId: row.providerMessageId,
+    messageId: row.messageId,
+    inReplyTo: row.inReplyTo,
+    references: row.references.split(' ').filter((reference) => reference !== ''),
+    subject: row.subject,
+    from: row.from,
+    to: row.to,
+    cc: row.cc,
+    bcc: row.bcc,
+    replyTo: row.replyTo,
+    snippet: row.snippet,
+    sentAt: row.sentAt,
+    labels: row.labels,
+    isUnread: row.isUnread,
+    hasAttachments: row.hasAttachments,
+    text: row.text ?? (row.html === null ? null : htmlToText(row.html)),
+    html: safe?.html ?? null,
+    hasRemotePictures: safe?.hasRemotePictures ?? false,
+    attachments: row.attachments,
+    isBodyLeftOut: row.isBodyLeftOut,
+  }
+}

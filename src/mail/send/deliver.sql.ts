@@ -1,0 +1,151 @@
+// Statements of sending what was taken in: one consumer at a time has a row, and writes only what its lease still covers.
+
+import { sql } from 'drizzle-orm'
+import { auditRow, type OriginParams } from '../../db/audit.ts'
+import { param } from '../../db/caller.ts'
+import { statement } from '../../db/client.ts'
+import type { SendStatus } from './outbox.sql.ts'
+
+/** Longer than two tokens fetched and two sendings timed out. */
+export const leaseSeconds = 120
+/** Longest a message waits to be sent, from the request on. */
+const expiryHours = 24
+/** What was just queued is left to the queue. */
+const queueGraceSeconds = 15
+/** What was told to the queue is not told again before. */
+const toldSeconds = 120
+
+const isUnderWay = sql`o.status_cd IN ('queued', 'sending', 'unconfirmed')`
+
+export interface ClaimedSend {
+  readonly outboxId: string
+  /** `unconfirmed`: it may have been sent; look first. */
+  readonly status: 'sending' | 'unconfirmed'
+  /** This turn counted (mail/send/policy). */
+  readonly attempt: number
+  readonly accountId: string
+  readonly provider: string
+  readonly mailboxStatus: 'active' | 'degraded' | 'needs_reauthorization' | 'disconnected'
+  readonly isUserActive: boolean
+  readonly isExpired: boolean
+  readonly waitedSeconds: number
+  /** Why it waited, or null. */
+  readonly lastError: string | null
+  readonly firstAttemptAt: Date
+  readonly messageId: string
+  readonly threadId: string | null
+  readonly mime: string | null
+}
+
+/**
+ * Takes one row that is due. A row found `sending` was left by a consumer that never came back, perhaps after the
+ * provider had taken the message: it becomes `unconfirmed`. No row: not due, not there, or in somebody else's hands.
+ */
+export const claimSend = statement<{ outboxId: string; leaseId: string }, ClaimedSend>(
+  'send-claim',
+  sql`WITH claimed AS (
+    UPDATE outbox o SET
+      status_cd = CASE o.status_cd WHEN 'queued' THEN 'sending' ELSE 'unconfirmed' END,
+      attempt_cnt = o.attempt_cnt + CASE o.status_cd WHEN 'queued' THEN 1 ELSE 0 END,
+      lease_id = ${param('leaseId', 'uuid')},
+      lease_until_utc = now() + interval '${sql.raw(String(leaseSeconds))} seconds',
+      due_at_utc = now() + interval '${sql.raw(String(leaseSeconds))} seconds',
+      first_attempt_at_utc = coalesce(o.first_attempt_at_utc, now()),
+      modified_at_utc = now()
+    WHERE o.outbox_id = ${param('outboxId', 'uuid')} AND ${isUnderWay} AND o.due_at_utc <= now()
+      -- Without a holder it only says that the queue was told.
+      AND (o.lease_id IS NULL OR o.lease_until_utc <= now())
+    RETURNING o.*
+  )
+  SELECT c.outbox_id AS "outboxId", c.status_cd AS "status", c.attempt_cnt AS "attempt", c.user_mail_account_id AS "accountId",
+    a.provider_cd AS "provider", a.status_cd AS "mailboxStatus", u.is_active_flg AND a.user_id IS NOT NULL AS "isUserActive",
+    c.created_at_utc <= now() - interval '${sql.raw(String(expiryHours))} hours' AS "isExpired",
+    extract(epoch FROM now() - c.created_at_utc)::int AS "waitedSeconds", c.last_error_cd AS "lastError", c.first_attempt_at_utc AS "firstAttemptAt",
+    c.message_id_txt AS "messageId", c.provider_thread_id_txt AS "threadId", c.mime_txt AS "mime"
+  FROM claimed c
+  JOIN user_mail_accounts a ON a.user_mail_account_id = c.user_mail_account_id
+  JOIN users u ON u.user_id = c.user_id`,
+)
+
+export interface SendEnding extends OriginParams {
+  readonly outboxId: string
+  readonly leaseId: string
+  readonly status: SendStatus
+  readonly attempt: number
+  readonly error: string | null
+  readonly delaySeconds: number
+  readonly providerMessageId: string | null
+  readonly threadId: string | null
+}
+
+/**
+ * Writes what came of a turn, under its lease; that it was sent is written in any case, for it stays true. What has ended
+ * holds no message any more, and of a mailbox disconnected meanwhile nothing waits. After a sending the mailbox is due to
+ * be synced, so that the message is soon in its lists. The mailbox is locked first, as disconnecting does.
+ */
+export const finishSend = statement<SendEnding, { readonly status: SendStatus }>(
+  'send-finish',
+  sql`WITH box AS MATERIALIZED (
+    SELECT a.is_active_flg FROM user_mail_accounts a
+    WHERE a.user_mail_account_id = (SELECT o.user_mail_account_id FROM outbox o WHERE o.outbox_id = ${param('outboxId', 'uuid')})
+    FOR NO KEY UPDATE
+  ),
+  ending AS (
+    SELECT CASE WHEN it.is_left THEN 'failed' ELSE it.status END AS status,
+      CASE WHEN it.is_left THEN 'disconnected' ELSE ${param('error', 'text')} END AS error
+    FROM (
+      SELECT ${param('status', 'text')} AS status, ${param('status', 'text')} = 'queued' AND NOT box.is_active_flg AS is_left FROM box
+    ) it
+  ),
+  finished AS (
+    UPDATE outbox o SET
+      status_cd = ending.status, attempt_cnt = ${param('attempt', 'int')}, last_error_cd = ending.error,
+      due_at_utc = now() + make_interval(secs => ${param('delaySeconds', 'int')}),
+      lease_id = NULL, lease_until_utc = NULL,
+      mime_txt = CASE WHEN ending.status NOT IN ('sent', 'failed') THEN o.mime_txt END,
+      provider_message_id_txt = ${param('providerMessageId', 'text')},
+      provider_thread_id_txt = coalesce(${param('threadId', 'text')}, o.provider_thread_id_txt),
+      sent_at_utc = CASE WHEN ending.status = 'sent' THEN now() END,
+      modified_at_utc = now()
+    FROM ending
+    WHERE o.outbox_id = ${param('outboxId', 'uuid')}
+      -- A row given up meanwhile is corrected, too.
+      AND (${isUnderWay} AND o.lease_id = ${param('leaseId', 'uuid')} OR ending.status = 'sent' AND o.status_cd <> 'sent')
+    RETURNING o.*
+  ),
+  woken AS (
+    UPDATE user_mail_accounts a SET sync_due_at_utc = now(), modified_at_utc = now()
+    FROM finished
+    WHERE a.user_mail_account_id = finished.user_mail_account_id AND finished.status_cd = 'sent' AND a.sync_due_at_utc > now()
+  ),
+  told_sent AS (${auditRow(
+    'email.sent',
+    'success',
+    sql`SELECT NULL::uuid, outbox_id::text, jsonb_build_object('mail_account_id', user_mail_account_id) FROM finished WHERE status_cd = 'sent'`,
+  )}),
+  told_failed AS (${auditRow(
+    'email.failed',
+    'failure',
+    sql`SELECT NULL::uuid, outbox_id::text, jsonb_build_object('mail_account_id', user_mail_account_id, 'error', last_error_cd)
+      FROM finished WHERE status_cd = 'failed'`,
+  )})
+  SELECT status_cd AS "status" FROM finished`,
+)
+
+/**
+ * By the partial index of what is under way: what was never told first, then the oldest. A lease without a holder keeps
+ * each from being told again for a while; it stays due, for whoever gets the message and for whoever watches its age.
+ */
+export const takeDueSends = statement<{ limit: number }, { readonly id: string }>(
+  'send-take-due',
+  sql`WITH due AS MATERIALIZED (
+    SELECT o.outbox_id FROM outbox o
+    WHERE ${isUnderWay} AND o.due_at_utc <= now() - interval '${sql.raw(String(queueGraceSeconds))} seconds'
+      AND (o.lease_until_utc IS NULL OR o.lease_until_utc <= now())
+    ORDER BY o.lease_until_utc NULLS FIRST, o.due_at_utc LIMIT ${param('limit', 'int')}
+    FOR UPDATE SKIP LOCKED
+  )
+  UPDATE outbox o SET lease_id = NULL, lease_until_utc = now() + interval '${sql.raw(String(toldSeconds))} seconds', modified_at_utc = now()
+  FROM due WHERE o.outbox_id = due.outbox_id
+  RETURNING o.outbox_id AS "id"`,
+)

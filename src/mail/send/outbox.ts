@@ -1,0 +1,157 @@
+// Taking mail in to be sent: checked, written as a whole message, stored with its own Message-ID and told by id. Sending
+// is send.ts; it must not happen here, so that nobody waits for a provider.
+
+import { sha256 } from '../../crypto/hash.ts'
+import { randomToken } from '../../crypto/random.ts'
+import type { RequestOrigin } from '../../db/audit.ts'
+import { type CallerClaim, callerParams } from '../../db/caller.ts'
+import type { Db } from '../../db/client.ts'
+import { assertReach } from '../../db/reach.ts'
+import { AppError, type ErrorCode } from '../../errors.ts'
+import type { SendMessage } from '../../messages.ts'
+import { htmlToText } from '../html/safe-html-text.ts'
+import { printThreadId } from '../read/thread-id.ts'
+import { type Mailbox, recipientOf } from './addresses.ts'
+import {
+  acceptOutgoing,
+  type LookRow,
+  lookToSend,
+  type OutgoingRow,
+  readOutgoingRow,
+  type SendStatus,
+} from './outbox.sql.ts'
+import { isSameSubject, replyRecipients, replyReferences, replySubject } from './reply.ts'
+import { admitRequest, type Draft, type EmailRequest } from './request.ts'
+import { sendScope } from './scopes.ts'
+
+export interface OutboxDeps {
+  readonly db: Db
+  readonly clock: () => Date
+}
+
+/** What the caller is told, and what the queue carries: nothing where the row was there already. */
+export interface Accepted {
+  readonly id: string
+  readonly status: SendStatus
+  readonly messages: SendMessage[]
+}
+
+/** How often another writer may be in the way. */
+const mostLooks = 3
+
+/**
+ * Takes one message in. With an `idempotencyKey` a repeat of the same request gives the same row for 24 hours. Throws
+ * 422 (every problem by its field); 401; 403 `forbidden` (a key without `emails:send`), `insufficient_scope`; 404 (a
+ * person, a key's mailbox or the answered message out of reach); 409 `needs_reauthorization`, `idempotency_key_reused`.
+ */
+export async function acceptEmail(
+  deps: OutboxDeps,
+  claim: CallerClaim,
+  request: EmailRequest,
+  options: { readonly forUserId: string | null; readonly idempotencyKey: string | null },
+  origin: RequestOrigin,
+): Promise<Accepted> {
+  const draft = admitRequest(request)
+  const bodyHash = await hashOf(request)
+  const { idempotencyKey } = options
+  const sought = { ...callerParams(claim), ...options, replyToId: request.replyToEmailId }
+  for (let look = 1; look <= mostLooks; look += 1) {
+    const found = await deps.db.first(lookToSend, { ...sought, from: draft.from.address.toLowerCase() })
+    assertReach(found, options.forUserId)
+    if (found.earlierId !== null) {
+      if (found.earlierHash !== bodyHash) throw new AppError('idempotency_key_reused')
+      return { id: found.earlierId, status: found.earlierStatus, messages: [] }
+    }
+    const accountId = mailboxThatMaySend(found, found.isKey, request.replyToEmailId)
+    const messageId = newMessageId(found.address)
+    const { mime, threadId, recipientCount } = await write(deps, draft, found, messageId)
+    const written = { accountId, sendScope, bodyHash, messageId, threadId, mime, recipientCount, idempotencyKey }
+    const row = await deps.db.first(acceptOutgoing, { ...sought, ...written, ...origin })
+    if (row !== null) return { ...row, messages: [{ kind: 'send', outbox_id: row.id }] }
+  }
+  throw new AppError('conflict')
+}
+
+/** The mailbox's id. Refuses what nobody should wait to be told. */
+function mailboxThatMaySend(found: LookRow, isKey: boolean, replyToId: string | null): string {
+  if (found.accountId === null) {
+    if (isKey) throw new AppError('not_found')
+    throw invalid('from', 'must be the address of one of your connected mailboxes')
+  }
+  if (replyToId !== null && found.originalId === null) throw new AppError('not_found')
+  const problem: ErrorCode | null =
+    found.status === 'needs_reauthorization'
+      ? 'needs_reauthorization'
+      : found.grantedScopes.split(' ').includes(sendScope)
+        ? null
+        : 'insufficient_scope'
+  if (problem !== null) throw new AppError(problem)
+  return found.accountId
+}
+
+/** The whole message. Its sender is the mailbox, whatever was asked for under that address. */
+async function write(
+  deps: OutboxDeps,
+  draft: Draft,
+  found: LookRow,
+  messageId: string,
+): Promise<{ mime: string; threadId: string | null; recipientCount: number }> {
+  const original =
+    found.originalId === null ? null : { ...found, from: found.sender, to: found.recipients, replyTo: found.replyTo }
+  const isNobodyNamed = draft.to.length + draft.cc.length + draft.bcc.length === 0
+  const to = original !== null && isNobodyNamed ? replyRecipients(original, found.address) : draft.to
+  if (original !== null && isNobodyNamed && to.length === 0)
+    throw invalid('to', 'must be given: the message it answers names nobody to answer')
+  const subject = draft.subject ?? (original === null ? '' : replySubject(original.subject))
+  const isInThread = original !== null && found.isSameMailbox && isSameSubject(subject, original.subject)
+  // Loaded when it is used: its package needs a module of the runtime, and the document is read in Node, too.
+  const { composeMime } = await import('./mime-message.ts')
+  const mime = composeMime(
+    {
+      ...draft,
+      messageId,
+      from: senderOf(found),
+      to,
+      subject,
+      text: draft.text ?? htmlToText(draft.html ?? ''),
+      ...(original === null ? { inReplyTo: null, references: [] } : replyReferences(original)),
+    },
+    deps.clock(),
+  )
+  const recipientCount = to.length + draft.cc.length + draft.bcc.length
+  return { mime, threadId: isInThread ? original.threadId : null, recipientCount }
+}
+
+function senderOf(found: LookRow): Mailbox {
+  return recipientOf(found.fullName ?? '', found.address) ?? { name: '', address: found.address }
+}
+
+function newMessageId(address: string): string {
+  return `<${randomToken(16)}.${randomToken(16)}@${address.slice(address.lastIndexOf('@') + 1)}>`
+}
+
+/** Of all that was asked for; attachments by a digest each, so that no second copy of them all is held. */
+async function hashOf(request: EmailRequest): Promise<string> {
+  const attachments: unknown[] = []
+  for (const { contentBase64, ...rest } of request.attachments)
+    attachments.push({ ...rest, content: await sha256(contentBase64) })
+  const { from, to, cc, bcc, subject, text, html, replyToEmailId } = request
+  return sha256(JSON.stringify([from, to, cc, bcc, subject, text, html, replyToEmailId, attachments]))
+}
+
+function invalid(path: string, message: string): AppError {
+  return new AppError('invalid_input', { errors: [{ path, message }] })
+}
+
+/** What became of one message, its thread by the id that callers know. Throws 401, 403, 404. */
+export async function readOutgoing(
+  deps: Pick<OutboxDeps, 'db'>,
+  claim: CallerClaim,
+  which: { readonly outboxId: string; readonly forUserId: string | null },
+): Promise<OutgoingRow> {
+  const row = await deps.db.first(readOutgoingRow, { ...callerParams(claim), ...which })
+  assertReach(row, which.forUserId)
+  if (row.id === null) throw new AppError('not_found')
+  const { accountId, threadId } = row
+  return { ...row, threadId: threadId === null ? null : printThreadId({ accountId, providerThreadId: threadId }) }
+}

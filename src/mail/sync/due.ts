@@ -1,0 +1,25 @@
+// Which mailboxes are due for a sync. What a queue loses is due again five minutes later.
+
+import type { Db } from '../../db/client.ts'
+import type { SyncMessage } from '../../messages.ts'
+import { claimDueMailboxes } from './due.sql.ts'
+import { readScope } from './policy.ts'
+
+const claimSeconds = 5 * 60
+/** What is left after these waits a minute. */
+const claimLimit = 5_000
+
+/** Claims due mailboxes for five minutes and gives a message for each. Without background sync only open walks go on. */
+export async function claimDueSyncs(deps: {
+  readonly db: Db
+  readonly clock: () => Date
+  readonly sync: { readonly intervalSeconds: number }
+}): Promise<SyncMessage[]> {
+  const rows = await deps.db.all(claimDueMailboxes, {
+    until: new Date(deps.clock().getTime() + claimSeconds * 1_000),
+    limit: claimLimit,
+    isBackground: deps.sync.intervalSeconds > 0,
+    scope: readScope,
+  })
+  return rows.filter(({ isClaimed }) => isClaimed).map(({ id }) => ({ kind: 'sync', mail_account_id: id }))
+}

@@ -1,0 +1,82 @@
+// A mailbox brought in step by a message of the queue: new mail first, then as much of an open walk as one message may do.
+// A doubled message finds the lease taken, and a lost one is made up for by the mailbox's clock.
+
+import { uuidV7 } from '../../crypto/random.ts'
+import { describeThrown } from '../../log.ts'
+import type { SyncMessage } from '../../messages.ts'
+import { limitsOf } from '../quota.ts'
+import { readLabelsIfDue } from './labels.ts'
+import { leaseForWork } from './lease.sql.ts'
+import { batchSize, firstCount, readScope, startUnits } from './policy.ts'
+import { beginRun, isOpenState, offeredProviders, type SyncDeps, type SyncRun } from './run.ts'
+import { fetchLater, followHistory, isRelisting, syncFirst } from './steps.ts'
+import { continueWalk, startRelist } from './walk.ts'
+import { workUnderLease } from './work.ts'
+
+export interface SyncReport {
+  readonly fetched: number
+  readonly inserted: number
+  readonly deleted: number
+  readonly failed: number
+}
+
+/**
+ * Syncs one mailbox. A mailbox that is disconnected, needs re-authorization, lacks the permission, or whose user is
+ * disabled is left alone: nobody is asked. What fails is recorded, and due again after a while.
+ */
+export async function syncMailbox(deps: SyncDeps, message: SyncMessage): Promise<SyncReport> {
+  const run = await leaseRun(deps, message.mail_account_id)
+  if (run === null) return { fetched: 0, inserted: 0, deleted: 0, failed: 0 }
+  const ending = await workUnderLease(run, () => syncSteps(run))
+  if (ending === null && (run.isWalkOpen || run.isUnfinished)) await sendSync(deps, message.mail_account_id)
+  // A walk goes on as soon as there are units for it.
+  else if (ending?.kind === 'limited' && run.isWalkOpen)
+    await sendSync(deps, message.mail_account_id, ending.waitSeconds)
+  const { fetched, inserted, deleted } = run.counts
+  const isFailed = ending?.kind === 'failure' || ending?.kind === 'refused'
+  return { fetched, inserted, deleted, failed: isFailed ? 1 : 0 }
+}
+
+/** Hands the mailbox to the queue. A queue that refuses loses nothing: its clock finds it. */
+export async function sendSync(
+  deps: Pick<SyncDeps, 'syncQueue' | 'log'>,
+  accountId: string,
+  delaySeconds = 0,
+): Promise<void> {
+  try {
+    await deps.syncQueue.send([{ kind: 'sync', mail_account_id: accountId }], { delaySeconds })
+  } catch (thrown) {
+    deps.log.error('queue_send_failed', { subject_id: accountId, ...describeThrown(thrown) })
+  }
+}
+
+async function leaseRun(deps: SyncDeps, accountId: string): Promise<SyncRun | null> {
+  const leaseId = uuidV7(deps.clock())
+  const lease = await deps.db.first(leaseForWork, {
+    accountId,
+    leaseId,
+    scope: readScope,
+    offered: offeredProviders(deps),
+    unitsWanted: startUnits(batchSize),
+    unitsLeast: startUnits(1),
+    ...limitsOf(deps.sync, 'back_fill'),
+  })
+  if (lease?.verdict === 'leased') return beginRun(deps, lease, leaseId)
+  // What somebody asked for goes on as soon as there are units again; other work waits for its clock.
+  if (lease?.verdict === 'limited' && lease.kind === 'back_fill') await sendSync(deps, accountId, lease.waitSeconds)
+  return null
+}
+
+/** True where there is more to do at once. */
+async function syncSteps(run: SyncRun): Promise<boolean> {
+  await readLabelsIfDue(run)
+  await fetchLater(run)
+  if (run.cursor === null) await syncFirst(run, firstCount)
+  else if (!isRelisting(run)) {
+    const outcome = await followHistory(run, run.cursor)
+    if (outcome === 'stopped') return true
+    if (outcome === 'expired') await startRelist(run)
+  }
+  if (!isOpenState(run.walk.state)) return false
+  return run.lease.kind !== 'back_fill' || !(await continueWalk(run))
+}

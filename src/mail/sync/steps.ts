@@ -1,0 +1,158 @@
+// The steps of a sync: what happened since the cursor, and the newest messages of the list. The cursor is taken before
+// anything is listed, and saved with the data or after it.
+
+import type { MailChange, MessagePage } from '../../providers/mail.ts'
+import { ask, askPlainly } from './ask.ts'
+import { foldChanges } from './changes.ts'
+import { fetchMessages } from './fetch.ts'
+import { noticeLabels } from './labels.ts'
+import { batchSize, sliceMs } from './policy.ts'
+import { flush, isComplete, isOpenState, type SyncRun } from './run.ts'
+import { mentions } from './store-page.ts'
+import { findKnown } from './walk.sql.ts'
+
+/** So many pages of history without a change are looked at in a row. */
+const emptyPagesMost = 20
+/** So many pages of the list bring the newest of them. */
+const newestPagesMost = 5
+
+/** Whether the run has worked as long as one may. */
+export function isTimeUp(run: SyncRun): boolean {
+  return run.deps.clock().getTime() - run.startedAt > sliceMs
+}
+
+/** Messages that were not answered for in earlier runs. */
+export async function fetchLater(run: SyncRun): Promise<void> {
+  await fetchMessages(run, run.lease.laterIds, 'full')
+}
+
+/**
+ * Brings the mailbox in step with its history, page by page.
+ * - `stopped` there is more: the saved cursor says where to go on
+ * - `stuck`   there may be more, but the provider says nothing new: the next sync asks again
+ * - `expired` the provider does not remember the cursor: the mailbox must be listed again
+ */
+export async function followHistory(run: SyncRun, cursor: string): Promise<'done' | 'stopped' | 'stuck' | 'expired'> {
+  const left = (): 'stopped' | 'stuck' => (run.cursor === cursor ? 'stuck' : 'stopped')
+  let emptyPages = 0
+  for (let pageToken: string | null = null; ; ) {
+    const page = await ask(run, run.adapter.costs.history, (token) =>
+      run.adapter.history({ ...token, cursor, pageToken }),
+    )
+    // The cursor itself is not taken, or a later page's token: then the cursor has come as far as that.
+    if (!page.ok) return pageToken === null ? 'expired' : left()
+    const { changes, nextPageToken } = page.value
+    await applyChanges(run, changes)
+    // A page that names no record reaches no further than the one before it.
+    if (page.value.cursor !== cursor) {
+      run.page.cursor = page.value.cursor
+      run.cursor = page.value.cursor
+    }
+    if (nextPageToken === null) return 'done'
+    emptyPages = changes.length === 0 ? emptyPages + 1 : 0
+    if (nextPageToken === pageToken || emptyPages >= emptyPagesMost) return 'stuck'
+    pageToken = nextPageToken
+    if (isTimeUp(run)) return left()
+  }
+}
+
+async function applyChanges(run: SyncRun, changes: readonly MailChange[]): Promise<void> {
+  const { added, deleted, labels } = foldChanges(changes)
+  // Before they are folded into what messages are found by: a new label has a name.
+  await noticeLabels(
+    run,
+    [...labels.values()].flatMap((change) => change.added),
+  )
+  const isMentioned = [...added, ...deleted, ...labels.keys()].some((id) => mentions(run.page, id))
+  // One statement says one thing of a message.
+  if (isMentioned) await flush(run)
+  for (const id of deleted) {
+    run.page.deleted.add(id)
+    run.page.settled.add(id)
+  }
+  const here = await findFetched(run, added)
+  const missing = added.filter((id) => !here.has(id))
+  const isFetched = new Set(missing)
+  // Of a message fetched now nothing is left to change: this page's changes are older than the fetch.
+  for (const [id, change] of labels) if (!isFetched.has(id)) run.page.labels.set(id, change)
+  await fetchMessages(run, missing, 'full')
+}
+
+/**
+ * Which of these came when the same page was begun before. Not asked where all of them fit into one store: then the page
+ * is stored with its cursor, or begun again at little cost.
+ */
+async function findFetched(run: SyncRun, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  const isOneStore = ids.length <= batchSize && ids.length * run.adapter.costs.message <= run.units
+  if (isOneStore && run.lease.failureCount === 0) return new Set()
+  return findHere(run, ids)
+}
+
+async function findHere(run: SyncRun, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  if (ids.length === 0) return new Set()
+  const rows = await run.deps.db.all(findKnown, { accountId: run.lease.accountId, ids, walkId: null })
+  return new Set(rows.map(({ id }) => id))
+}
+
+/** Lists the newest and fetches those that are not here. True where the list goes on, and not all of it is here. */
+export async function bringNewest(run: SyncRun, count: number): Promise<boolean> {
+  const { ids, hasMore } = await listNewest(run, count)
+  await fetchMessages(run, await findUnknown(run, ids), 'full')
+  return hasMore && !isComplete(run.walk)
+}
+
+/** The provider may give fewer at once than it was asked for. */
+async function listNewest(run: SyncRun, count: number): Promise<{ ids: string[]; hasMore: boolean }> {
+  const ids = new Set<string>()
+  let pageToken: string | null = null
+  for (let pages = 0; pages < newestPagesMost; pages += 1) {
+    const asked: string | null = pageToken
+    const list: MessagePage = await askPlainly(run, run.adapter.costs.list, (token) =>
+      run.adapter.list({ ...token, limit: count - ids.size, pageToken: asked, after: null }),
+    )
+    for (const id of list.ids) ids.add(id)
+    pageToken = list.nextPageToken
+    if (pageToken === null || pageToken === asked || ids.size >= count) break
+  }
+  return { ids: [...ids], hasMore: pageToken !== null }
+}
+
+/** Those that are to be fetched. What history said of their labels is of no use any more. */
+async function findUnknown(run: SyncRun, ids: readonly string[]): Promise<string[]> {
+  const { messages, deleted, skips } = run.page
+  const asked = ids.filter((id) => !messages.has(id) && !deleted.has(id) && !skips.has(id))
+  const here = await findHere(run, asked)
+  const unknown = asked.filter((id) => !here.has(id))
+  for (const id of unknown) run.page.labels.delete(id)
+  return unknown
+}
+
+/**
+ * A mailbox without a cursor: where its history stands, then the newest messages. The cursor is saved with the first of
+ * them, and what is still to be fetched then is owed: no later cursor is ever taken over what is stored.
+ */
+export async function syncFirst(run: SyncRun, count: number): Promise<boolean> {
+  const mailbox = await askPlainly(run, run.adapter.costs.mailbox, (token) => run.adapter.mailbox(token))
+  const { ids, hasMore } = await listNewest(run, count)
+  const unknown = await findUnknown(run, ids)
+  const firstStore = run.stores
+  run.page.cursor = mailbox.historyId
+  run.cursor = mailbox.historyId
+  for (const id of unknown) run.page.skips.set(id, 'later')
+  try {
+    await fetchMessages(run, unknown, 'full')
+  } catch (thrown) {
+    // Nothing came: the next sync begins anew.
+    if (run.stores === firstStore && run.page.messages.size === 0) {
+      run.page.cursor = null
+      for (const id of unknown) run.page.skips.delete(id)
+    }
+    throw thrown
+  }
+  return hasMore
+}
+
+/** Whether a re-list is under way: until it ends the cursor is of no use. */
+export function isRelisting(run: SyncRun): boolean {
+  return run.walk.kind === 'relist' && isOpenState(run.walk.state)
+}

@@ -1,0 +1,49 @@
+// Statements that a walk through a mailbox's list asks: what is here already, what the list did not show, and how far
+// back what is here goes.
+
+import { sql } from 'drizzle-orm'
+import { param } from '../../db/caller.ts'
+import { statement } from '../../db/client.ts'
+
+/** Of these messages, those that are stored and shown, or were skipped for good. */
+export const findKnown = statement<
+  { accountId: string; ids: readonly string[]; walkId: string | null },
+  { readonly id: string; readonly isStored: boolean; readonly isMet: boolean }
+>(
+  'sync-known',
+  sql`SELECT e.provider_message_id_txt AS "id", true AS "isStored", coalesce(e.walk_id = ${param('walkId', 'uuid')}, false) AS "isMet"
+  FROM user_mail_accounts a JOIN emails e ON e.user_mail_account_id = a.user_mail_account_id
+  WHERE a.user_mail_account_id = ${param('accountId', 'uuid')} AND e.provider_message_id_txt = ANY(${param('ids', 'text[]')})
+    AND e.created_at_utc >= a.mail_since_utc
+  UNION ALL
+  SELECT k.provider_message_id_txt, false, false FROM mail_skips k
+  WHERE k.user_mail_account_id = ${param('accountId', 'uuid')} AND k.provider_message_id_txt = ANY(${param('ids', 'text[]')}) AND k.error_cd <> 'later'`,
+)
+
+/**
+ * Stored messages that the walk has not met, in the order of their ids: among the next `scan` after `after`. One row with
+ * no ids where all were met; `upTo` is how far it came, null where nothing follows.
+ */
+export const findUnmet = statement<
+  { accountId: string; walkId: string | null; since: Date | null; after: string; scan: number },
+  { readonly ids: readonly string[]; readonly upTo: string | null }
+>(
+  'sync-unmet',
+  sql`WITH scanned AS MATERIALIZED (
+    SELECT e.provider_message_id_txt AS id,
+      e.created_at_utc >= a.mail_since_utc AND e.walk_id IS DISTINCT FROM ${param('walkId', 'uuid')}
+        AND (${param('since', 'timestamptz')} IS NULL OR e.sent_at_utc >= ${param('since', 'timestamptz')}) AS is_unmet
+    FROM user_mail_accounts a JOIN emails e ON e.user_mail_account_id = a.user_mail_account_id
+    WHERE a.user_mail_account_id = ${param('accountId', 'uuid')} AND e.provider_message_id_txt > ${param('after', 'text')}
+    ORDER BY e.provider_message_id_txt LIMIT ${param('scan', 'int')}
+  )
+  SELECT ARRAY(SELECT id FROM scanned WHERE is_unmet ORDER BY id) AS "ids",
+    CASE WHEN (SELECT count(*) FROM scanned) = ${param('scan', 'int')} THEN (SELECT max(id) FROM scanned) END AS "upTo"`,
+)
+
+export const findOldest = statement<{ accountId: string }, { readonly oldest: Date | null }>(
+  'sync-oldest',
+  sql`SELECT min(e.sent_at_utc) AS "oldest"
+  FROM user_mail_accounts a JOIN emails e ON e.user_mail_account_id = a.user_mail_account_id
+  WHERE a.user_mail_account_id = ${param('accountId', 'uuid')} AND e.created_at_utc >= a.mail_since_utc`,
+)
