@@ -112,7 +112,7 @@ export function createDb(options: DbOptions): Db {
   async function connect(): Promise<Client> {
     const client = new Client({
       connectionString: options.connectionString,
-      connectionTimeoutMillis: options.connectTimeoutMs ?? 3_000,
+      connectionTimeoutMillis: options.connectTimeoutMs ?? 5_000,
       query_timeout: options.statementTimeoutMs ?? 15_000,
     })
     // A socket that dies between statements is reported by the next statement; without a listener it would end the isolate.

@@ -195,8 +195,9 @@ describe('Gmail: whose mailbox a token opens', () => {
       'forbidden',
       'insufficient_permissions',
     ],
-    ['403 domainPolicy', answer(403, refusal('domainPolicy')), 'forbidden', 'http_403'],
-    ['403 in HTML', answer(403, '<html>rateLimitExceeded'), 'forbidden', 'http_403'],
+    // Our project's matter, or an administrator's: it says nothing of this grant.
+    ['403 domainPolicy', answer(403, refusal('domainPolicy')), 'misconfigured', 'http_403'],
+    ['403 in HTML', answer(403, '<html>rateLimitExceeded'), 'misconfigured', 'http_403'],
     ['429', answer(429, refusal('rateLimitExceeded'), { 'retry-after': '120' }), 'rate_limited', 'http_429', 120],
     ['500', answer(500, ''), 'unavailable', 'http_500'],
     ['503', answer(503, '', { 'retry-after': '5' }), 'unavailable', 'http_503', 5],

@@ -43,8 +43,15 @@ export async function truncateAll(): Promise<void> {
   )
   if (tables.length === 0) return
   const truncate = () => query(`truncate ${tables.map(({ name }) => name).join(', ')} restart identity`)
-  // A consumer left over from the test before may hold a row just now (40P01, deadlock): it ends, and then it works.
-  await truncate().catch(truncate)
+  // Consumers left over from the test before may hold a row just now (40P01, deadlock): they end, and then it works.
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await truncate()
+      return
+    } catch (thrown) {
+      if (tries === 5) throw thrown
+    }
+  }
 }
 
 async function control(method: string, path: string, body?: object): Promise<unknown> {

@@ -54,6 +54,7 @@ interface Term {
 export function parseQuery(query: string): Node {
   const tokens = tokenize(query)
   let at = 0
+  let depth = 0
 
   function list(end: ')' | '}' | null, operator: string | null): Node[] {
     const nodes: Node[] = []
@@ -76,6 +77,14 @@ export function parseQuery(query: string): Node {
   }
 
   function item(operator: string | null): Node | null {
+    depth += 1
+    const node = depth > deepest ? null : itemWithin(operator)
+    if (depth > deepest) at++
+    depth -= 1
+    return node
+  }
+
+  function itemWithin(operator: string | null): Node | null {
     const token = tokens[at++]
     if (token === undefined || token.kind === ')' || token.kind === '}') return null
     if (token.kind === '-') {
@@ -103,6 +112,9 @@ export function parseQuery(query: string): Node {
   }
   return { kind: 'all', nodes }
 }
+
+/** Deeper brackets are read as nothing: whatever is nested so is no search, and must not be walked to death. */
+const deepest = 200
 
 const marks: ReadonlySet<string> = new Set(['(', ')', '{', '}'])
 
