@@ -28,11 +28,11 @@ export async function runSchedule(deps: ScheduleDeps): Promise<void> {
   const duties: readonly (readonly [string, () => Promise<number>])[] = [
     ['refresh', withKeys(() => enqueueDueTokens(deps))],
     ['abandoned_grants', () => purgeAbandonedGrants(deps.db)],
-    ['erasures', withKeys(() => enqueueErasures(deps))],
-    ['avatar_erasures', () => enqueueAvatarErasures(deps)],
+    ['erasures', withKeys(async () => enqueue(deps.deliverQueue, await dueErasures(deps.db, erasuresPerTick)))],
+    ['avatar_erasures', async () => enqueue(deps.deliverQueue, await dueAvatarErasures(deps.db, erasuresPerTick))],
     ['letters', () => enqueueLetters(deps)],
-    ['sends', withKeys(() => enqueueSends(deps))],
-    ['syncs', withKeys(() => enqueueSyncs(deps))],
+    ['sends', withKeys(async () => enqueue(deps.deliverQueue, await dueSends(deps.db, sendsPerTick)))],
+    ['syncs', withKeys(async () => enqueue(deps.syncQueue, await claimDueSyncs(deps)))],
     ['reseal', withKeys(() => resealStale(deps))],
     ['purge', () => purgeExpired(deps.db, deps.log)],
   ]
@@ -65,28 +65,12 @@ async function enqueueDueTokens(deps: ScheduleDeps): Promise<number> {
   return count
 }
 
-async function enqueueSyncs(deps: ScheduleDeps): Promise<number> {
-  const messages = await claimDueSyncs(deps)
-  await deps.syncQueue.send(messages)
-  return messages.length
-}
-
-/** Mail on its way out whose message was lost, or whose next try has come. */
-async function enqueueSends(deps: ScheduleDeps): Promise<number> {
-  const messages = await dueSends(deps.db, sendsPerTick)
-  await deps.deliverQueue.send(messages)
-  return messages.length
-}
-
-async function enqueueAvatarErasures(deps: ScheduleDeps): Promise<number> {
-  const messages = await dueAvatarErasures(deps.db, erasuresPerTick)
-  await deps.deliverQueue.send(messages)
-  return messages.length
-}
-
-async function enqueueErasures(deps: ScheduleDeps): Promise<number> {
-  const messages = await dueErasures(deps.db, erasuresPerTick)
-  await deps.deliverQueue.send(messages)
+/** Sends what was found due, and says how much it was. */
+async function enqueue<M>(
+  queue: { send(messages: readonly M[]): Promise<void> },
+  messages: readonly M[],
+): Promise<number> {
+  await queue.send(messages)
   return messages.length
 }
 
@@ -96,7 +80,5 @@ async function enqueueLetters(deps: ScheduleDeps): Promise<number> {
     deps.log.info('misconfigured', { setting: 'MAIL_TRANSPORT', problem: 'is not set: letters wait' })
     return 0
   }
-  const messages = await dueLetters(deps.db, lettersPerTick)
-  await deps.deliverQueue.send(messages)
-  return messages.length
+  return enqueue(deps.deliverQueue, await dueLetters(deps.db, lettersPerTick))
 }
