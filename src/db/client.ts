@@ -59,7 +59,10 @@ export function withoutLayout(text: string): string {
 }
 
 export interface Db {
-  /** All rows. Throws `AppError('unavailable')` where PostgreSQL cannot be reached, the driver's error otherwise. */
+  /**
+   * All rows; a statement that was rolled back for another's sake is sent again, three times in all.
+   * Throws `AppError('unavailable')` where PostgreSQL cannot be reached, the driver's error otherwise.
+   */
   all<P extends object, R extends object>(query: Statement<P, R>, params: P): Promise<R[]>
   /** The first row, or null. */
   first<P extends object, R extends object>(query: Statement<P, R>, params: P): Promise<R | null>
@@ -81,9 +84,14 @@ export function sqlState(thrown: unknown): string | null {
   return /^[0-9A-Z]{5}$/.test(thrown.code) ? thrown.code : null
 }
 
-/** Two writers met: unique violation, vanished parent, deadlock, serialization. Look and decide again. */
+/** Two writers met: unique violation, vanished parent, and what `isRolledBack` says. Look and decide again. */
 export function isConflict(thrown: unknown): boolean {
-  return ['23505', '23503', '40P01', '40001'].includes(sqlState(thrown) ?? '')
+  return ['23505', '23503'].includes(sqlState(thrown) ?? '') || isRolledBack(thrown)
+}
+
+/** Deadlock or serialization failure: PostgreSQL undid all of it so that another could go on. The same again may pass. */
+function isRolledBack(thrown: unknown): boolean {
+  return ['40P01', '40001'].includes(sqlState(thrown) ?? '')
 }
 
 /** Runs a write again where another writer was in its way; three times at most, then 409 `conflict`. */
@@ -123,7 +131,7 @@ export function createDb(options: DbOptions): Db {
     return client
   }
 
-  async function all<P extends object, R extends object>(query: Statement<P, R>, params: P): Promise<R[]> {
+  async function all<P extends object, R extends object>(query: Statement<P, R>, params: P, tries = 3): Promise<R[]> {
     const values = fillPlaceholders([...query.params], params as Record<string, unknown>)
     try {
       connection ??= connect()
@@ -132,6 +140,8 @@ export function createDb(options: DbOptions): Db {
       const result = await client.query<R>({ name: query.name, text: query.text, values })
       return result.rows
     } catch (thrown) {
+      // Each statement is a transaction of its own: nothing of it was done.
+      if (isRolledBack(thrown) && tries > 1) return all(query, params, tries - 1)
       if (!isOutage(thrown)) throw thrown
       connection = null
       throw new AppError('unavailable', { cause: thrown })
@@ -139,7 +149,7 @@ export function createDb(options: DbOptions): Db {
   }
 
   return {
-    all,
+    all: (query, params) => all(query, params),
     first: async (query, params) => (await all(query, params))[0] ?? null,
     get trips() {
       return trips

@@ -1,0 +1,48 @@
+// What the one connection makes of an answer of PostgreSQL: two statements that lock each other's rows.
+import { sql } from 'drizzle-orm'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { createDb, type Db, statement } from '../../src/db/client.ts'
+import { query, testAddresses } from '../support/database.ts'
+import { untilSomebodyWaits } from '../support/flows.ts'
+
+const connect = (): Db => createDb({ connectionString: testAddresses.TEST_DATABASE_URL })
+
+beforeEach(async () => {
+  await query(`DROP TABLE IF EXISTS test_pair`)
+  await query(`CREATE TABLE test_pair (name text PRIMARY KEY, n int NOT NULL DEFAULT 0)`)
+  await query(`INSERT INTO test_pair (name) VALUES ('first'), ('second')`)
+})
+
+describe('a deadlock', () => {
+  it('is answered by sending the statement again: it was undone whole, and then done once', async () => {
+    const both = statement<object, { n: number }>(
+      'test-both',
+      sql`WITH one AS (UPDATE test_pair SET n = n + 1 WHERE name = 'first' RETURNING n)
+        UPDATE test_pair SET n = test_pair.n + 1 FROM one WHERE name = 'second' RETURNING test_pair.n AS "n"`,
+    )
+    const db = connect()
+    await query('BEGIN')
+    await query(`UPDATE test_pair SET n = n + 10 WHERE name = 'second'`)
+    // It holds the first row and waits for ours. Who has waited for a second looks for a deadlock, and is its victim.
+    const waiting = db.first(both, {})
+    await untilSomebodyWaits()
+    await query(`UPDATE test_pair SET n = n + 10 WHERE name = 'first'`)
+    await query('COMMIT')
+    expect(await waiting).toEqual({ n: 11 })
+    expect(await query(`SELECT name, n FROM test_pair ORDER BY name`)).toEqual([
+      { name: 'first', n: 11 },
+      { name: 'second', n: 11 },
+    ])
+    expect(db.trips).toBe(2)
+  })
+
+  it('that comes back each time is told after three tries', async () => {
+    const victim = statement<object, object>(
+      'test-victim',
+      sql`DO $$ BEGIN RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01'; END $$`,
+    )
+    const db = connect()
+    await expect(db.all(victim, {})).rejects.toMatchObject({ code: '40P01' })
+    expect(db.trips).toBe(3)
+  })
+})
