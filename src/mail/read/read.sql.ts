@@ -18,6 +18,7 @@ export interface MessageRow {
   readonly accountId: string
   readonly providerThreadId: string
   readonly providerMessageId: string
+  /** RFC 5322 Message-ID with its angle brackets, as `inReplyTo` and `references`. */
   readonly messageId: string | null
   readonly inReplyTo: string | null
   /** Separated by spaces. */
@@ -38,7 +39,7 @@ export interface MessageRow {
   readonly text: string | null
   /** Hostile until sanitised. */
   readonly html: string | null
-  /** Text and HTML stayed behind: the messages after it are as much as one answer holds. */
+  /** Text and HTML stayed behind: the messages after it are as much as one answer holds, and each can be read alone. */
   readonly isBodyLeftOut: boolean
   readonly attachments: readonly AttachmentRow[]
 }

@@ -6,42 +6,22 @@ import { assertReach, type ReachRow } from '../../db/reach.ts'
 import { AppError } from '../../errors.ts'
 import { safeHtml } from '../html/safe-html.ts'
 import { htmlToText } from '../html/safe-html-text.ts'
-import type { Address } from './list-parts.sql.ts'
-import { type AttachmentRow, type MessageRow, readMessage, readThreadMessages } from './read.sql.ts'
+import { type MessageRow, readMessage, readThreadMessages } from './read.sql.ts'
 import { parseThreadId, printThreadId } from './thread-id.ts'
 
 export type { Address } from './list-parts.sql.ts'
 export type { AttachmentRow as EmailAttachment } from './read.sql.ts'
 
-export interface Email {
-  readonly id: string
-  readonly accountId: string
+/** A message as its reader gets it: the stored columns, with what is made of them. */
+export interface Email extends Omit<MessageRow, 'providerThreadId' | 'references' | 'isSpamOrTrash' | 'text' | 'html'> {
   readonly threadId: string
-  readonly providerMessageId: string
-  /** RFC 5322 Message-ID with its angle brackets, as `inReplyTo` and `references`. */
-  readonly messageId: string | null
-  readonly inReplyTo: string | null
   readonly references: readonly string[]
-  readonly subject: string
-  readonly from: Address | null
-  readonly to: readonly Address[]
-  readonly cc: readonly Address[]
-  readonly bcc: readonly Address[]
-  readonly replyTo: readonly Address[]
-  readonly snippet: string
-  readonly sentAt: Date
-  readonly labels: readonly string[]
-  readonly isUnread: boolean
-  readonly hasAttachments: boolean
   /** The text as sent, or what the HTML says; null where there is neither. */
   readonly text: string | null
   /** Sanitised, and still to be shown in a frame of its own only; null where there is none. */
   readonly html: string | null
   /** The HTML shows pictures from elsewhere: left out unless they were asked for. */
   readonly hasRemotePictures: boolean
-  readonly attachments: readonly AttachmentRow[]
-  /** Of a long thread: text and HTML are read one message at a time. */
-  readonly isBodyLeftOut: boolean
 }
 
 export interface Thread {
@@ -101,30 +81,14 @@ export async function readThread(
 }
 
 function present(row: MessageRow, pictures: Pictures): Email {
-  const safe = row.html === null ? null : safeHtml(row.html, { pictures })
+  const { providerThreadId: _, isSpamOrTrash: __, references, text, html, ...columns } = row
+  const safe = html === null ? null : safeHtml(html, { pictures })
   return {
-    id: row.id,
-    accountId: row.accountId,
+    ...columns,
     threadId: printThreadId(row),
-    providerMessageId: row.providerMessageId,
-    messageId: row.messageId,
-    inReplyTo: row.inReplyTo,
-    references: row.references.split(' ').filter((reference) => reference !== ''),
-    subject: row.subject,
-    from: row.from,
-    to: row.to,
-    cc: row.cc,
-    bcc: row.bcc,
-    replyTo: row.replyTo,
-    snippet: row.snippet,
-    sentAt: row.sentAt,
-    labels: row.labels,
-    isUnread: row.isUnread,
-    hasAttachments: row.hasAttachments,
-    text: row.text ?? (row.html === null ? null : htmlToText(row.html)),
+    references: references.split(' ').filter((reference) => reference !== ''),
+    text: text ?? (html === null ? null : htmlToText(html)),
     html: safe?.html ?? null,
     hasRemotePictures: safe?.hasRemotePictures ?? false,
-    attachments: row.attachments,
-    isBodyLeftOut: row.isBodyLeftOut,
   }
 }

@@ -7,7 +7,7 @@ import { parseInstant, plausible } from './query-moments.ts'
 import { attachmentQuery, labelIdQuery, labelQuery, refuse, type Scope, termQuery } from './query-operators.ts'
 import { parseQuery } from './query-parse.ts'
 import { allOf, branchesOf, everything, noneOf, type Query, type SearchBranch, wantedTexts } from './query-tree.ts'
-import { facet, mailboxFacet, quoteLexeme } from './terms.ts'
+import { facet, quoteLexeme } from './terms.ts'
 
 const queryLength = 2_048
 const filterLength = 512
@@ -123,13 +123,6 @@ function dateOf(value: Date | string | null): Date | 'malformed' | null {
 function flagQuery(wanted: boolean | null | undefined, query: Query): Query {
   if (wanted === null || wanted === undefined) return everything
   return wanted ? query : noneOf(query)
-}
-
-/** A branch's `tsquery` confined to these mailboxes: for the index, which serves all of them. */
-export function confinedTsquery(tsquery: string | null, mailboxIds: readonly string[]): string {
-  const mailboxes = mailboxIds.map((id) => quoteLexeme(mailboxFacet(id)))
-  const within = mailboxes.length > 0 ? mailboxes.join(' | ') : quoteLexeme(':none')
-  return tsquery === null ? `(${within})` : `(${within}) & ${tsquery}`
 }
 
 /** The pattern for `ILIKE` that finds this text within another. */
