@@ -44,7 +44,7 @@ export default defineConfig({
   test: {
     // The root's set-up runs once for all projects; one that they inherited would run once for each.
     globalSetup: ['./test/support/global-setup.ts'],
-    maxWorkers: 2,
+    maxWorkers: 3,
     coverage: {
       provider: 'istanbul',
       reportOnFailure: true,

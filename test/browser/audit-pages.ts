@@ -29,11 +29,11 @@ export async function auditPages(
   views: readonly View[] = everyView,
 ): Promise<string[]> {
   const found: string[] = []
-  for (const [width, height, colorScheme] of views) {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-    await page.setViewportSize({ width, height })
-    for (const path of paths) {
-      await page.goto(`${origin}${path}`)
+  for (const path of paths) {
+    await page.goto(`${origin}${path}`)
+    for (const [width, height, colorScheme] of views) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+      await page.setViewportSize({ width, height })
       const problems = await page.evaluate<string[]>(pageAudit)
       found.push(...problems.map((problem) => `${path} ${width} ${colorScheme}: ${problem}`))
     }

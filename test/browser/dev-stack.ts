@@ -7,6 +7,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { projectRoot } from '../../scripts/postgres.ts'
+import { startDatabaseProxy, throughProxy } from '../support/database-proxy.ts'
 
 export interface DevStack {
   /** The Worker's origin. */
@@ -71,6 +72,7 @@ async function startOnce(databaseUrl: string, settings: Readonly<Record<string, 
   const port = await freePort()
   const googlePort = await freePort()
   const githubPort = await freePort()
+  const proxy = await startDatabaseProxy(databaseUrl)
   const child = spawn(process.execPath, [join(projectRoot, 'scripts', 'dev.ts')], {
     cwd: projectRoot,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -81,7 +83,7 @@ async function startOnce(databaseUrl: string, settings: Readonly<Record<string, 
       PORT: String(port),
       GATEPOST_GOOGLE_PORT: String(googlePort),
       GATEPOST_GITHUB_PORT: String(githubPort),
-      DATABASE_URL: databaseUrl,
+      DATABASE_URL: throughProxy(databaseUrl, proxy),
       DEV_CRON: 'off',
       // The script then watches us, and ends when we do.
       npm_lifecycle_event: 'test:browser',
@@ -89,6 +91,7 @@ async function startOnce(databaseUrl: string, settings: Readonly<Record<string, 
   })
   const stop = async (): Promise<void> => {
     await ended(child)
+    await proxy.close()
     for (const name of [`worker-${port}`, `registry-${port}`]) {
       await rm(join(projectRoot, '.gatepost', name), { recursive: true, force: true })
     }

@@ -2,7 +2,7 @@
 // outlives the people it tells of (AP-22).
 import { beforeEach, describe, expect, it } from 'vitest'
 import { call, count, cron, newPerson } from '../support/app.ts'
-import { query, testAddresses, truncateAll } from '../support/database.ts'
+import { emptyTables, query, testAddresses } from '../support/database.ts'
 
 let action = ''
 let marks = 0
@@ -163,7 +163,7 @@ describe('AP-22 deleting a person', () => {
     expect(await count('audit_logs')).toBe(before)
     expect(await count('audit_logs', 'action_cd = $1 AND actor_user_id = $2', [action, userId])).toBe(100)
     expect((await call('/auth/me', { bearer: access_token })).status).toBe(401)
-    await truncateAll()
+    await emptyTables()
     expect(await count('audit_logs')).toBe(before)
   })
 })

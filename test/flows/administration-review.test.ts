@@ -15,14 +15,14 @@ import {
   signInBrowser,
   type TokenPair,
 } from '../support/app.ts'
-import { proxy, query, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query } from '../support/database.ts'
 import { untilSomebodyWaits } from '../support/flows.ts'
 import { someId } from '../support/operations.ts'
 import { png } from '../support/pictures.ts'
 import { auditOf, revokeCalls } from '../support/vault.ts'
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
   await proxy.setDelay(0)
 })
@@ -188,7 +188,7 @@ describe('what the snapshot hides', () => {
 
   it('OA-28 unlinking and clearing at once, with the database 20 ms away: there is always a way in', async () => {
     for (let round = 0; round < 6; round += 1) {
-      await truncateAll()
+      await emptyTables()
       await google.reset()
       const ada = await person('ada')
       await withUsernameOnly(ada)
@@ -210,7 +210,7 @@ describe('what the snapshot hides', () => {
 
   it('AP-03 demoting, disabling and leaving at once, with the database 20 ms away: one administrator is left', async () => {
     for (let round = 0; round < 4; round += 1) {
-      await truncateAll()
+      await emptyTables()
       await google.reset()
       const [boss, eve, ida] = [await admin(), await person('eve'), await person('ida')]
       for (const { userId } of [eve, ida]) await json(put(boss, userId, { role: 'admin' }))

@@ -1,10 +1,10 @@
 // The audit trail over HTTP: who may read it, its filters and its pages.
 import { beforeEach, describe, expect, it } from 'vitest'
 import { call, google, json, newPerson, refusal, type TokenPair } from '../support/app.ts'
-import { query, truncateAll } from '../support/database.ts'
+import { emptyTables, query } from '../support/database.ts'
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
 })
 

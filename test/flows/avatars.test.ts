@@ -5,7 +5,7 @@ import { env } from 'cloudflare:workers'
 import { beforeEach, describe, expect, it } from 'vitest'
 import worker from '../../src/index.ts'
 import { call, count, eventually, google, json, newKey, newPerson, refusal, workerEnv } from '../support/app.ts'
-import { proxy, query, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query } from '../support/database.ts'
 import { someId } from '../support/operations.ts'
 import {
   exif,
@@ -24,7 +24,7 @@ import { auditOf, consume, heldQueue } from '../support/vault.ts'
 const bucket = (env as unknown as { AVATARS: R2Bucket }).AVATARS
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
   await proxy.setDelay(0)
   for (const { key } of (await bucket.list()).objects) await bucket.delete(key)

@@ -15,7 +15,7 @@ import {
   type TokenPair,
   workerEnv,
 } from '../support/app.ts'
-import { proxy, testAddresses, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, testAddresses } from '../support/database.ts'
 import { consume, heldQueue, makeAllDue, runTick, tick, tokenRow } from '../support/vault.ts'
 
 const refreshCalls = (): Promise<number> => google.count('POST /token refresh_token')
@@ -79,7 +79,7 @@ describe.each([
   beforeAll(() => proxy.setDelay(delayMs))
   afterAll(() => proxy.setDelay(0))
   beforeEach(async () => {
-    await truncateAll()
+    await emptyTables()
     await google.reset()
   })
 
@@ -172,7 +172,7 @@ describe.each([
 
   it('TV-23 two users of one mailbox disconnect at once: exactly 1 revoke call, 0 secrets left', async () => {
     for (let round = 0; round < 2; round += 1) {
-      await truncateAll()
+      await emptyTables()
       await google.reset()
       const [ada, eve] = [await newPerson('ada@gmail.com'), await newPerson('eve@gmail.com')]
       const { sub } = await google.addUser({ email: 'shared@gmail.com' })

@@ -14,7 +14,7 @@ import {
   type TokenPair,
   workerEnv,
 } from '../support/app.ts'
-import { proxy, query, testAddresses, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query, testAddresses } from '../support/database.ts'
 import {
   begin,
   comeBack,
@@ -51,7 +51,7 @@ const me = async ({ access_token }: TokenPair): Promise<Me> => json(call('/auth/
 const ada = () => github.addPerson({ id: 1234, login: 'octo-ada', name: 'Ada', emails: [primary('Ada@Example.com')] })
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
   await github.reset()
   await proxy.setDelay(0)
@@ -323,7 +323,7 @@ describe('whose account it is', () => {
 
   it('OA-39 Google and GitHub with one proven address at once, the database 20 ms away: one user, each way once, 10 runs', async () => {
     for (let run = 0; run < 10; run += 1) {
-      await truncateAll()
+      await emptyTables()
       const owner = run % 2 === 0 ? await provenUser('ada@gmail.com') : null
       const { sub } = await google.addUser({ email: 'ada@gmail.com' })
       const hubs = [1, 2].map((id) => ({ id: 5_000 + id, emails: [primary('ada@gmail.com')] }))

@@ -16,7 +16,7 @@ import {
   type TokenPair,
   workerEnv,
 } from '../support/app.ts'
-import { proxy, query, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query } from '../support/database.ts'
 import {
   begin,
   comeBack,
@@ -73,7 +73,7 @@ async function age(column: 'authenticated_at_utc' | 'last_seen_at_utc', minutes:
 }
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
   await github.reset()
   await proxy.setDelay(0)
@@ -381,7 +381,7 @@ describe('unlinking', () => {
     'OA-28 both ways at once by %s, the database 20 ms away, 10 runs: one always stays',
     async (which) => {
       for (let run = 0; run < 10; run += 1) {
-        await truncateAll()
+        await emptyTables()
         await google.reset()
         const person = await bothWays()
         const second = which === 'one session' ? person : await signInGithub(person.hub)

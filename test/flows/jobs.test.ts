@@ -16,7 +16,7 @@ import {
   refusal,
   vend,
 } from '../support/app.ts'
-import { proxy, query, testAddresses, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query, testAddresses } from '../support/database.ts'
 import {
   consume,
   heldQueue,
@@ -29,7 +29,7 @@ import {
 } from '../support/vault.ts'
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
 })
 afterEach(async () => {

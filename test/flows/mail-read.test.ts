@@ -1,7 +1,7 @@
 // Mail as callers read it: lists, threads, messages, attachments; who may, and what a stranger's mail may not do.
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { call, google, json, type MailAccountJson, newKey, newPerson, refusal } from '../support/app.ts'
-import { proxy, query, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query } from '../support/database.ts'
 import { type StoredMail, storeMails } from '../support/stored-mail.ts'
 
 interface EmailJson {
@@ -82,7 +82,7 @@ async function storeOne(box: Box, mail: StoredMail): Promise<string> {
 }
 
 beforeAll(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
 })
 beforeEach(async () => {

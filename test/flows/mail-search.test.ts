@@ -2,7 +2,7 @@
 // own search finds, which was written apart from it. Then attachments, which come from there, too.
 import { beforeAll, describe, expect, it } from 'vitest'
 import { call, eventually, google, json, newPerson, onlyMailbox, refusal, workerEnv } from '../support/app.ts'
-import { proxy, query, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query } from '../support/database.ts'
 
 const email = 'searcher@gmail.com'
 let bearer = ''
@@ -22,7 +22,7 @@ async function sync(): Promise<void> {
 }
 
 beforeAll(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
   bearer = (await newPerson(email)).access_token
   boxId = (await onlyMailbox(bearer)).id

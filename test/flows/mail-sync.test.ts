@@ -7,7 +7,7 @@ import { findUnmet } from '../../src/mail/sync/walk.sql.ts'
 import { purgeHiddenMail } from '../../src/ops/purge.sql.ts'
 import type { MailMessage } from '../../src/providers/mail.ts'
 import { call, count, eventually, gmail, google, json, newKey, newPerson, refusal, workerEnv } from '../support/app.ts'
-import { proxy, query, testAddresses, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query, testAddresses } from '../support/database.ts'
 import {
   type Box,
   drain,
@@ -24,7 +24,7 @@ import { adminKey, auditOf, consume, heldQueue, seedMailboxes, tick } from '../s
 vi.setConfig({ testTimeout: 60_000 })
 
 beforeAll(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
 })
 

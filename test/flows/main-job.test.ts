@@ -21,10 +21,10 @@ import {
   signInBrowser,
   vend,
 } from '../support/app.ts'
-import { proxy, query, testAddresses, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query, testAddresses } from '../support/database.ts'
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
 })
 

@@ -18,7 +18,7 @@ import {
   type TokenPair,
   workerEnv,
 } from '../support/app.ts'
-import { query, testAddresses, truncateAll } from '../support/database.ts'
+import { emptyTables, query, testAddresses } from '../support/database.ts'
 import {
   begin,
   beginBrowser,
@@ -49,7 +49,7 @@ function mark(name: string, value: unknown): string {
 }
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
   const real = globalThis.fetch.bind(globalThis)
   vi.spyOn(globalThis, 'fetch').mockImplementation(async (input, init) => {

@@ -14,7 +14,7 @@ import {
   type TokenPair,
   workerEnv,
 } from '../support/app.ts'
-import { proxy, query, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query } from '../support/database.ts'
 import {
   begin,
   beginBrowser,
@@ -38,7 +38,7 @@ const silent = workerEnv({ DELIVER_QUEUE: { sendBatch: async () => undefined } }
 const exchanges = () => google.count('POST /token authorization_code')
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
   await proxy.setDelay(0)
 })
@@ -65,7 +65,7 @@ describe.each([0, 20])('with the database %i ms away', (delay) => {
   it('two first sign-ins of one account: one user, one identity, one mailbox, two sessions, two exchanges', async () => {
     for (let run = 0; run < 3; run += 1) {
       await proxy.setDelay(0)
-      await truncateAll()
+      await emptyTables()
       await google.reset()
       await google.addUser({ email: 'ada@gmail.com' })
       const callbacks = await readyCallbacks(2, { email: 'ada@gmail.com' })
@@ -247,7 +247,7 @@ describe.each([0, 20])('with the database %i ms away', (delay) => {
   it('disconnecting and signing in at once: the mailbox stays gone, whoever came first', async () => {
     for (let run = 0; run < 4; run += 1) {
       await proxy.setDelay(0)
-      await truncateAll()
+      await emptyTables()
       await google.reset()
       const ada = await newPerson('ada@gmail.com')
       const { id } = await onlyMailbox(ada.access_token)
@@ -306,7 +306,7 @@ describe('OA-39 two subjects of one provider with one proven address, the databa
 
   it('never both linked to the user who has the address', async () => {
     for (let run = 0; run < 20; run += 1) {
-      await truncateAll()
+      await emptyTables()
       const owner = await provenUser('ada@gmail.com')
       expect(await race()).toEqual(['302 account_exists', '302 state'])
       expect(await query('SELECT user_id FROM user_identities')).toEqual([{ user_id: owner }])
@@ -316,7 +316,7 @@ describe('OA-39 two subjects of one provider with one proven address, the databa
 
   it('never two users, and never both with the one, where nobody has the address yet', async () => {
     for (let run = 0; run < 10; run += 1) {
-      await truncateAll()
+      await emptyTables()
       expect(await race()).toEqual(['302 account_exists', '302 state'])
       expect(await rows()).toMatchObject({ users: 1, identities: 1, mailboxes: 1 })
     }

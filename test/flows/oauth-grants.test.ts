@@ -21,7 +21,7 @@ import {
   vend,
   workerEnv,
 } from '../support/app.ts'
-import { proxy, query, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query } from '../support/database.ts'
 import {
   begin,
   beginBrowser,
@@ -44,7 +44,7 @@ const exchanges = () => google.count('POST /token authorization_code')
 const revocations = () => google.count('POST /revoke')
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
   await proxy.setDelay(0)
 })

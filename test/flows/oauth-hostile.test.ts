@@ -21,7 +21,7 @@ import {
   signInBrowser,
   workerEnv,
 } from '../support/app.ts'
-import { proxy, query, testAddresses, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query, testAddresses } from '../support/database.ts'
 import {
   begin,
   beginBrowser,
@@ -43,7 +43,7 @@ const exchanges = () => google.count('POST /token authorization_code')
 const bindings = workerEnv() as unknown as { OAUTH_STATE: KVNamespace }
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
   await proxy.setDelay(0)
 })
@@ -89,7 +89,7 @@ describe('beginning a flow', () => {
     expect(log.filter(({ path }) => path === '/token')).toMatchObject([
       { has_code_verifier: true, redirect_uri: `${appUrl}/auth/google/callback`, basic: false },
     ])
-    await truncateAll()
+    await emptyTables()
     await google.resetCalls()
     const bad = await begin()
     await changeFlowRecord(bad.state, { codeVerifier: 'x'.repeat(43) })

@@ -2,7 +2,7 @@
 // forms from elsewhere, proofs of presence, and whether each refusal says what happened and leads on.
 import { beforeEach, describe, expect, it } from 'vitest'
 import { appUrl, type Cookies, call, count, gmail, google, json, refusal, signInBrowser } from '../support/app.ts'
-import { query, truncateAll } from '../support/database.ts'
+import { emptyTables, query } from '../support/database.ts'
 import { letterFor } from '../support/letters.ts'
 import { goodPassword, newPasswordUser } from '../support/people.ts'
 
@@ -10,7 +10,7 @@ const ada = 'ada@example.com'
 const otherPassword = 'a stapled battery of horses'
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
 })
 

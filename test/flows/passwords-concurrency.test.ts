@@ -2,14 +2,14 @@
 // how many tries were compared (the trail says why each was refused), which rows stand, what lives when all are done.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { call, count, json, refusal, type TokenPair } from '../support/app.ts'
-import { proxy, query, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query } from '../support/database.ts'
 import { untilSomebodyWaits } from '../support/flows.ts'
 import { goodPassword, newPasswordUser } from '../support/people.ts'
 
 let begun = new Date(0)
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   const [row] = await query<{ now: Date }>('SELECT clock_timestamp() AS now')
   begun = row?.now ?? begun
   await proxy.setDelay(20)

@@ -1,7 +1,7 @@
 // Signing in by password, step-up and changing the password, with everything wrong that can be shown at those doors.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { call, count, google, json, newPerson, refusal, type TokenPair } from '../support/app.ts'
-import { query, truncateAll } from '../support/database.ts'
+import { emptyTables, query } from '../support/database.ts'
 import { cookieLives, hashOf } from '../support/flows.ts'
 import { callWith, noLimit, problemOf, someId } from '../support/operations.ts'
 import { goodPassword, newPasswordUser } from '../support/people.ts'
@@ -9,7 +9,7 @@ import { goodPassword, newPasswordUser } from '../support/people.ts'
 const lines: string[] = []
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
   lines.length = 0
   vi.spyOn(console, 'log').mockImplementation((line: string) => void lines.push(line))

@@ -2,7 +2,7 @@
 // to know who has an account; and the owner, who must get in all the same.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { call, count, google, json, newPerson, refusal, signIn, signInBrowser, type TokenPair } from '../support/app.ts'
-import { proxy, query, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query } from '../support/database.ts'
 import { cookieLives, disable, provenUser } from '../support/flows.ts'
 import { letterFor, lettersFor } from '../support/letters.ts'
 import { goodPassword, newPasswordUser } from '../support/people.ts'
@@ -21,7 +21,7 @@ const fresh = 'a fresh staple for ada'
 const ada = 'ada@x.example'
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
   await proxy.setDelay(0)
 })

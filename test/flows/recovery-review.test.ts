@@ -2,7 +2,7 @@
 // owner without a live link, that nobody reads from the work done who has an account, and that two writers who meet end.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { call, count, google, json, refusal, type TokenPair } from '../support/app.ts'
-import { proxy, query, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query } from '../support/database.ts'
 import { disable, untilSomebodyWaits } from '../support/flows.ts'
 import { letterFor, lettersFor } from '../support/letters.ts'
 import { goodPassword, newPasswordUser } from '../support/people.ts'
@@ -12,7 +12,7 @@ const ada = 'ada@x.example'
 const fresh = 'a fresh staple for ada'
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
   await proxy.setDelay(0)
 })
@@ -166,7 +166,7 @@ describe('two who meet', () => {
   it('letters asked for, guesses, links, a change of password and of address, all at once: each is answered', async () => {
     for (let round = 0; round < 3; round += 1) {
       await proxy.setDelay(0)
-      await truncateAll()
+      await emptyTables()
       const { userId } = await newPasswordUser({ email: ada, username: 'ada' })
       const { access_token: bearer } = await logIn(goodPassword)
       await json(forgot(ada), 202)

@@ -2,7 +2,7 @@
 // messages. What is asserted are counts.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { call, count, expireToken, google, json, newKey, newPerson, onlyMailbox, signIn, vend } from '../support/app.ts'
-import { proxy, query, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query } from '../support/database.ts'
 import { consume, makeAllDue, runTick, seedMailbox, seedMailboxes, tick, tokenRow } from '../support/vault.ts'
 
 const refreshCalls = (): Promise<number> => google.count('POST /token refresh_token')
@@ -23,7 +23,7 @@ describe.each([
   beforeAll(() => proxy.setDelay(delayMs))
   afterAll(() => proxy.setDelay(0))
   beforeEach(async () => {
-    await truncateAll()
+    await emptyTables()
     await google.reset()
   })
 
@@ -118,7 +118,7 @@ describe.each([
 
 describe('a lease holder that never comes back', () => {
   beforeEach(async () => {
-    await truncateAll()
+    await emptyTables()
     await google.reset()
   })
 
@@ -146,7 +146,7 @@ describe('a lease holder that never comes back', () => {
 
 describe('signing in while a refresh is under way', () => {
   it('RF-06 keeps the rotated refresh token: a late answer counts, though no consent was shown', async () => {
-    await truncateAll()
+    await emptyTables()
     await google.reset()
     const { access_token } = await newPerson('ada@gmail.com')
     const account = await onlyMailbox(access_token)
@@ -166,7 +166,7 @@ describe('signing in while a refresh is under way', () => {
   })
 
   it('stores tokens again where their row was lost, and disconnects a mailbox without one', async () => {
-    await truncateAll()
+    await emptyTables()
     await google.reset()
     const { access_token } = await newPerson('ada@gmail.com')
     const account = await onlyMailbox(access_token)

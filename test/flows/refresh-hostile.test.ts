@@ -14,7 +14,7 @@ import {
   refusal,
   vend,
 } from '../support/app.ts'
-import { proxy, query, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query } from '../support/database.ts'
 import type { GoogleFault } from '../support/google.ts'
 import {
   auditOf,
@@ -30,7 +30,7 @@ import {
 } from '../support/vault.ts'
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
 })
 afterEach(async () => {

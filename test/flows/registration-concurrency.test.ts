@@ -2,7 +2,7 @@
 // guesses counted exactly, however many come at the same moment.
 import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 import { call, count, dance, google, json, refusal, type TokenPair } from '../support/app.ts'
-import { proxy, query, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query } from '../support/database.ts'
 import { comeBack } from '../support/flows.ts'
 import { letterFor, lettersFor } from '../support/letters.ts'
 import { goodPassword, newPasswordUser } from '../support/people.ts'
@@ -11,7 +11,7 @@ import { newRegistered, passwordIs, register, verify } from '../support/registra
 const other = 'another staple entirely'
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
   await proxy.setDelay(0)
 })

@@ -2,7 +2,7 @@
 // another's name, who has another's letter, and who wants to know who has an account.
 import { beforeEach, describe, expect, it } from 'vitest'
 import { call, count, google, json, newPerson, refusal, type TokenPair, workerEnv } from '../support/app.ts'
-import { proxy, query, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query } from '../support/database.ts'
 import { disable, provenUser, tick } from '../support/flows.ts'
 import { letterFor, lettersFor } from '../support/letters.ts'
 import { goodPassword, newPasswordUser } from '../support/people.ts'
@@ -20,7 +20,7 @@ import {
 const other = 'another staple entirely'
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
   await proxy.setDelay(0)
   for (const key of await pictures()) await bucket.delete(key)

@@ -13,11 +13,11 @@ import {
   signInBrowser,
   type TokenPair,
 } from '../support/app.ts'
-import { proxy, query, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query } from '../support/database.ts'
 import { begin, beginBrowser, comeBack, consent, consentAnew, handOffOf, redeem } from '../support/flows.ts'
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
   await proxy.setDelay(0)
 })

@@ -20,7 +20,7 @@ import {
   vend,
   workerEnv,
 } from '../support/app.ts'
-import { proxy, query, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query } from '../support/database.ts'
 import {
   begin,
   beginBrowser,
@@ -37,7 +37,7 @@ import {
 import { testKeys } from '../support/keys.ts'
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
   await proxy.setDelay(0)
 })

@@ -23,7 +23,7 @@ import {
   vend,
   workerEnv,
 } from '../support/app.ts'
-import { proxy, query, testAddresses, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query, testAddresses } from '../support/database.ts'
 import { begin, consent, cookieLives, handOff, provenUser, redeem, untilSomebodyWaits } from '../support/flows.ts'
 import { testKeys } from '../support/keys.ts'
 import { someId } from '../support/operations.ts'
@@ -31,7 +31,7 @@ import { png } from '../support/pictures.ts'
 import { auditOf, consume, dumpTables, heldQueue, refreshCalls, revokeCalls, seedMailbox } from '../support/vault.ts'
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
   await proxy.setDelay(0)
 })
@@ -305,7 +305,7 @@ describe('administrators', () => {
     ['delete', (by: Person, id: string) => remove(by, id)],
   ])('AP-03 two administrators %s each other, and themselves, at once: one is left', async (_, verb) => {
     for (let round = 0; round < 4; round += 1) {
-      await truncateAll()
+      await emptyTables()
       await google.reset()
       const boss = await admin()
       const eve = await secondAdmin(boss)
@@ -623,7 +623,7 @@ describe('deleting', () => {
 
   it('a sign-in on its way while the account is deleted ends as somebody new, or not at all', async () => {
     for (let round = 0; round < 4; round += 1) {
-      await truncateAll()
+      await emptyTables()
       const ada = await newPerson('ada@gmail.com', identity)
       await proxy.setDelay(20)
       const [gone, came] = await Promise.allSettled([

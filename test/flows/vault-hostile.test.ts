@@ -18,7 +18,7 @@ import {
   vend,
   workerEnv,
 } from '../support/app.ts'
-import { proxy, query, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query } from '../support/database.ts'
 import {
   adminKey,
   auditOf,
@@ -38,7 +38,7 @@ import {
 } from '../support/vault.ts'
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
 })
 

@@ -13,7 +13,7 @@ import {
   vend,
   workerEnv,
 } from '../support/app.ts'
-import { query, truncateAll } from '../support/database.ts'
+import { emptyTables, query } from '../support/database.ts'
 import { testKeys } from '../support/keys.ts'
 import {
   adminKey,
@@ -34,7 +34,7 @@ import {
 } from '../support/vault.ts'
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
 })
 

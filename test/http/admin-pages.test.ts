@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { axisSteps, placeSegments } from '../../src/http/pages/chart-bars.tsx'
 import { appUrl, type Cookies, call, count, google, signInBrowser } from '../support/app.ts'
-import { query, truncateAll } from '../support/database.ts'
+import { emptyTables, query } from '../support/database.ts'
 import { provenUser } from '../support/flows.ts'
 
 const admin = 'admin@gmail.com'
@@ -11,7 +11,7 @@ const person = 'ada@gmail.com'
 const unknownId = '01890000-0000-7000-8000-000000000000'
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
 })
 

@@ -2,7 +2,7 @@
 // that a form sent twice sends one message.
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { appUrl, type Cookies, call, count, gmail, google, signInBrowser } from '../support/app.ts'
-import { query, truncateAll } from '../support/database.ts'
+import { emptyTables, query } from '../support/database.ts'
 import { beginBrowser, comeBack, consent } from '../support/flows.ts'
 import { type StoredMail, storeMails } from '../support/stored-mail.ts'
 import { connectMailbox } from '../support/sync.ts'
@@ -13,7 +13,7 @@ const hostile = `</title></a><script>alert(1)</script><img src=x onerror=alert(1
 const pagePolicy =
   "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-beforeAll(() => truncateAll())
+beforeAll(() => emptyTables())
 
 beforeEach(async () => {
   await query('DELETE FROM user_mail_accounts')

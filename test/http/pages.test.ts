@@ -2,7 +2,7 @@
 // They are read as a person's browser gets them; the database is asked what really happened.
 import { beforeEach, describe, expect, it } from 'vitest'
 import { appUrl, type Cookies, call, count, gmail, google, signInBrowser } from '../support/app.ts'
-import { proxy, query, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query } from '../support/database.ts'
 
 const admin = 'admin@gmail.com'
 const person = 'ada@gmail.com'
@@ -10,7 +10,7 @@ const unknownId = '01890000-0000-7000-8000-000000000000'
 const htmlAccept = { Accept: 'text/html' }
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
 })
 

@@ -10,7 +10,7 @@ import worker from '../../src/index.ts'
 import { createLog } from '../../src/log.ts'
 import { purgeExpired } from '../../src/ops/purge.ts'
 import { count, workerEnv } from '../support/app.ts'
-import { proxy, query, testAddresses, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query, testAddresses } from '../support/database.ts'
 import { testKeys } from '../support/keys.ts'
 import { byResend, FakeResend, letterState, makeLetterDue, post, seedCode, seedLetter } from '../support/post.ts'
 import { heldQueue, seedMailbox } from '../support/vault.ts'
@@ -20,7 +20,7 @@ let lines: string[]
 let auditMark: string
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   lines = []
   for (const name of ['log', 'info', 'warn', 'error', 'debug'] as const)
     vi.spyOn(console, name).mockImplementation((...words: unknown[]) => void lines.push(words.map(String).join(' ')))

@@ -1,12 +1,12 @@
 // The development viewer: what would have been sent, and nothing at all where letters really leave (AP-20).
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { call } from '../support/app.ts'
-import { truncateAll } from '../support/database.ts'
+import { emptyTables } from '../support/database.ts'
 import { callWith } from '../support/operations.ts'
 import { byResend, post, seedCode, seedLetter } from '../support/post.ts'
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
 })
 
 async function page(path: string): Promise<{ status: number; html: string; policy: string }> {

@@ -15,7 +15,7 @@ import {
   storeReseals,
 } from '../../src/mail-accounts/refresh.sql.ts'
 import { count } from '../support/app.ts'
-import { query, testAddresses, truncateAll } from '../support/database.ts'
+import { emptyTables, query, testAddresses } from '../support/database.ts'
 
 const begin = statement<object, object>('test-begin', sql`BEGIN`)
 const commit = statement<object, object>('test-commit', sql`COMMIT`)
@@ -29,7 +29,7 @@ interface Owner {
   claim: Parameters<typeof callerParams>[0]
 }
 
-beforeEach(truncateAll)
+beforeEach(emptyTables)
 
 /** A person with a session and one mailbox of the shared subject. */
 async function owner(): Promise<Owner> {

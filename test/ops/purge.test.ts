@@ -6,7 +6,7 @@ import { createLog } from '../../src/log.ts'
 import { blankOldOrigins } from '../../src/ops/purge.sql.ts'
 import { purgeExpired } from '../../src/ops/purge.ts'
 import { count, google } from '../support/app.ts'
-import { query, testAddresses, truncateAll } from '../support/database.ts'
+import { emptyTables, query, testAddresses } from '../support/database.ts'
 import { seedMailboxes } from '../support/vault.ts'
 
 const lines: string[] = []
@@ -14,7 +14,7 @@ const log = createLog((line) => lines.push(line))
 const purge = (): Promise<number> => purgeExpired(createDb({ connectionString: testAddresses.TEST_DATABASE_URL }), log)
 
 beforeEach(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
   lines.length = 0
 })

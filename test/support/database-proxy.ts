@@ -1,6 +1,7 @@
 // A TCP proxy in front of PostgreSQL for tests and the bench (plain Node): it counts what crosses the wire, puts the
 // database some milliseconds away, and plays a database that is down. It reads the protocol only far enough to tell
-// start-up from work; it never changes a byte.
+// start-up from work, and changes no byte of work. As Hyperdrive does, it spares the server what a connection costs (a
+// process, and the schema read anew): one whose client left in good order is reset and serves the next client.
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
@@ -43,20 +44,25 @@ interface State {
   delayMs: number
   mode: ProxyMode
   links: Set<Link>
+  /** Connections to the server that wait for a client. */
+  spares: Set<Backend>
+  open: () => Backend
 }
 
 /** Starts the proxy for the server at `target` (a connection string; without TLS). */
 export async function startDatabaseProxy(target: string): Promise<DatabaseProxy> {
   const { hostname, port } = new URL(target)
   const host = hostname.replace(/^\[|\]$/g, '')
-  const state: State = { counts: noCounts(), delayMs: 0, mode: 'normal', links: new Set() }
+  const open = (): Backend => new Backend(connect(Number(port || 5432), host))
+  const state: State = { counts: noCounts(), delayMs: 0, mode: 'normal', links: new Set(), spares: new Set(), open }
   const server = createServer((client) => {
     client.on('error', () => client.destroy())
     if (state.mode === 'refuse') client.destroy()
-    else state.links.add(new Link(client, connect(Number(port || 5432), host), state))
+    else state.links.add(new Link(client, state))
   })
   const setMode = (mode: ProxyMode): void => {
     state.mode = mode
+    if (mode !== 'normal') for (const spare of state.spares) spare.socket.destroy()
     if (mode === 'refuse' || mode === 'kill') for (const link of state.links) link.cut()
     if (mode === 'normal') for (const link of state.links) link.resume()
   }
@@ -78,6 +84,7 @@ export async function startDatabaseProxy(target: string): Promise<DatabaseProxy>
     ...actions,
     close: async () => {
       for (const link of state.links) link.cut()
+      for (const spare of state.spares) spare.socket.destroy()
       control.closeAllConnections()
       await Promise.all([closed(server), closed(control)])
     },
@@ -96,59 +103,153 @@ function noCounts(): WireCounts {
   return { connections: 0, roundTrips: 0, statements: 0 }
 }
 
+/** How long a connection to the server waits for its next client, and how many do. */
+const SPARE_MS = 15_000
+const MAX_SPARES = 40
+
+/** What the server says last when it is ready and in no transaction. */
+const readyAndIdle = Buffer.from([0x5a, 0, 0, 0, 5, 0x49])
+
+/** A simple query that makes a session as good as new. */
+const discardAll = Buffer.concat([Buffer.from([0x51, 0, 0, 0, 16]), Buffer.from('DISCARD ALL\0')])
+
+const noTls = Buffer.from('N')
+
+/** One connection to the server. It serves one client at a time. */
+class Backend {
+  readonly socket: Socket
+  owner: Link | null = null
+  /** The start-up message of its clients: user, database, settings. */
+  startUp: Buffer = Buffer.alloc(0)
+  private greeting: Buffer = Buffer.alloc(0)
+  private isGreeted = false
+  private rest: Buffer = Buffer.alloc(0)
+  private onReset: () => void = () => {}
+
+  constructor(socket: Socket) {
+    this.socket = socket
+    socket.setNoDelay(true)
+    socket.on('error', () => this.owner?.cut())
+    socket.on('data', (chunk) => this.read(chunk))
+    socket.on('end', () => this.owner?.serverLeft())
+    socket.on('close', () => this.owner?.serverLeft())
+  }
+
+  /** What a client hears that need not show its password again: AuthenticationOk, the server's settings, ready. */
+  get welcome(): Buffer {
+    const messages: Buffer[] = []
+    for (let at = 0; at < this.greeting.length; ) {
+      const message = this.greeting.subarray(at, at + 1 + this.greeting.readInt32BE(at + 1))
+      if (message[0] !== 0x52 || message.readInt32BE(5) === 0) messages.push(message)
+      at += message.length
+    }
+    return Buffer.concat(messages)
+  }
+
+  /** Resets the session and waits for a client with the same start-up message, but not for long. */
+  release(spares: Set<Backend>): void {
+    this.owner = null
+    const timer = setTimeout(() => this.socket.destroy(), SPARE_MS)
+    this.socket.once('close', () => {
+      clearTimeout(timer)
+      spares.delete(this)
+    })
+    this.onReset = () => {
+      if (spares.size < MAX_SPARES) spares.add(this)
+      else this.socket.destroy()
+    }
+    this.onTaken = () => clearTimeout(timer)
+    this.rest = Buffer.alloc(0)
+    this.socket.write(discardAll)
+  }
+
+  onTaken: () => void = () => {}
+
+  private read(chunk: Buffer): void {
+    if (this.owner === null) {
+      this.rest = Buffer.concat([this.rest, chunk])
+      if (this.rest.subarray(-readyAndIdle.length).equals(readyAndIdle)) this.onReset()
+      return
+    }
+    if (!this.isGreeted) {
+      this.greeting = Buffer.concat([this.greeting, chunk])
+      this.isGreeted = this.greeting.subarray(-readyAndIdle.length).equals(readyAndIdle)
+    }
+    this.owner.readServer(chunk)
+  }
+}
+
 /** One client connection and its server connection. */
 class Link {
   private readonly client: Socket
-  private readonly server: Socket
   private readonly state: State
-  private readonly up: DelayedWriter
   private readonly down: DelayedWriter
+  private server: { backend: Backend; up: DelayedWriter } | null = null
   private readonly fromClient = new MessageReader()
   private readonly fromServer = new MessageReader()
   private isStartedUp = false
-  private isAskedForTls = false
   private isAwaitingAnswer = false
+  /** Answers of the server that are still to come: a ReadyForQuery each. */
+  private outstanding = 0
+  /** Nothing is outstanding and no transaction is open. */
+  private isAtRest = false
 
-  constructor(client: Socket, server: Socket, state: State) {
+  constructor(client: Socket, state: State) {
     this.client = client
-    this.server = server
     this.state = state
-    this.up = new DelayedWriter(server, state)
     this.down = new DelayedWriter(client, state)
-    for (const socket of [client, server]) {
-      socket.setNoDelay(true)
-      socket.on('error', () => this.cut())
-      socket.on('close', () => state.links.delete(this))
-    }
+    client.setNoDelay(true)
+    client.on('error', () => this.cut())
     client.on('data', (chunk) => this.readClient(chunk))
-    server.on('data', (chunk) => this.readServer(chunk))
-    client.on('end', () => this.up.end())
-    server.on('end', () => this.down.end())
-    client.on('close', () => this.up.end())
-    server.on('close', () => this.down.end())
+    client.on('end', () => this.clientLeft())
+    client.on('close', () => this.clientLeft())
   }
 
   cut(): void {
     this.client.destroy()
-    this.server.destroy()
+    this.server?.backend.socket.destroy()
     this.state.links.delete(this)
   }
 
   resume(): void {
-    this.up.flush()
+    this.server?.up.flush()
     this.down.flush()
+  }
+
+  serverLeft(): void {
+    this.down.end()
+    this.state.links.delete(this)
+  }
+
+  private clientLeft(): void {
+    this.state.links.delete(this)
+    if (this.server === null) return
+    const { backend, up } = this.server
+    if (!this.isAtRest || !this.isUndisturbed) {
+      up.end()
+      return
+    }
+    this.server = null
+    backend.release(this.state.spares)
+    this.client.end()
+  }
+
+  private get isUndisturbed(): boolean {
+    return this.state.mode === 'normal' && this.down.isEmpty && this.server?.up.isEmpty !== false
   }
 
   private readClient(chunk: Buffer): void {
     if (!this.isStartedUp) {
       this.readStartUp(chunk)
-      this.up.write(chunk)
       return
     }
     let isWork = false
+    let isGoodbye = false
     this.fromClient.read(chunk, (type) => {
       if (type === 'Q' || type === 'E' || type === 'F') this.state.counts.statements += 1
-      if (type !== 'X') isWork = true
+      if (type === 'Q' || type === 'S' || type === 'F') this.outstanding += 1
+      if (type === 'X') isGoodbye = true
+      else isWork = true
     })
     // A chunk that only continues a long message is part of a burst as well.
     if (isWork || this.fromClient.isInsideMessage) {
@@ -157,28 +258,58 @@ class Link {
         return
       }
       this.isAwaitingAnswer = true
+      this.isAtRest = false
     }
-    this.up.write(chunk)
+    if (isGoodbye && this.isAtRest && this.isUndisturbed) this.clientLeft()
+    else this.server?.up.write(chunk)
   }
 
   private readStartUp(chunk: Buffer): void {
-    if (chunk.length < 8) return
-    const code = chunk.readInt32BE(4)
-    if (code === SSL_REQUEST || code === GSS_REQUEST) this.isAskedForTls = true
-    else if (code !== CANCEL_REQUEST && code >> 16 === 3) this.state.counts.connections += 1
+    const code = chunk.length < 8 ? 0 : chunk.readInt32BE(4)
+    if (code === SSL_REQUEST || code === GSS_REQUEST) {
+      // There is no TLS on this way.
+      this.down.write(noTls)
+      return
+    }
+    const isStartUp = this.server === null && code !== CANCEL_REQUEST && code >> 16 === 3
+    if (isStartUp) this.state.counts.connections += 1
+    const spare = isStartUp && this.isUndisturbed ? this.takeSpare(chunk) : null
+    if (spare !== null) {
+      this.isStartedUp = true
+      this.isAtRest = true
+      // Half a round trip here, half in the writer: a start-up takes one.
+      setTimeout(() => this.down.write(spare.welcome), this.state.delayMs / 2)
+      return
+    }
+    this.server ??= this.serve(this.state.open())
+    if (isStartUp) this.server.backend.startUp = Buffer.from(chunk)
+    this.server.up.write(chunk)
   }
 
-  private readServer(chunk: Buffer): void {
-    let rest = chunk
-    if (this.isAskedForTls) {
-      // One bare byte, 'N': there is no TLS on this way.
-      this.isAskedForTls = false
-      rest = chunk.subarray(1)
+  private takeSpare(startUp: Buffer): Backend | null {
+    for (const spare of this.state.spares) {
+      if (!spare.startUp.equals(startUp)) continue
+      this.state.spares.delete(spare)
+      spare.onTaken()
+      this.server = this.serve(spare)
+      return spare
     }
+    return null
+  }
+
+  private serve(backend: Backend): { backend: Backend; up: DelayedWriter } {
+    backend.owner = this
+    return { backend, up: new DelayedWriter(backend.socket, this.state) }
+  }
+
+  readServer(chunk: Buffer): void {
     let isReady = false
-    this.fromServer.read(rest, (type) => {
-      if (type === 'Z') isReady = true
+    this.fromServer.read(chunk, (type) => {
+      if (type !== 'Z') return
+      isReady = true
+      if (this.isStartedUp) this.outstanding -= 1
     })
+    if (this.fromServer.hasJustRead('Z')) this.isAtRest = this.outstanding === 0 && chunk.at(-1) === 0x49
     this.down.write(chunk, () => {
       if (this.isAwaitingAnswer) this.state.counts.roundTrips += 1
       this.isAwaitingAnswer = false
@@ -209,6 +340,10 @@ class DelayedWriter {
     this.flush()
   }
 
+  get isEmpty(): boolean {
+    return this.queue.length === 0
+  }
+
   flush(): void {
     clearTimeout(this.timer)
     for (let next = this.queue[0]; next && this.state.mode !== 'hang'; next = this.queue[0]) {
@@ -230,9 +365,15 @@ class DelayedWriter {
 class MessageReader {
   private header = Buffer.alloc(0)
   private remaining = 0
+  private lastType = ''
 
   get isInsideMessage(): boolean {
     return this.remaining > 0 || this.header.length > 0
+  }
+
+  /** True when what was read ends with a whole message of this type. */
+  hasJustRead(type: string): boolean {
+    return !this.isInsideMessage && this.lastType === type
   }
 
   read(chunk: Buffer, onMessage: (type: string) => void): void {
@@ -249,7 +390,8 @@ class MessageReader {
       at += taken.length
       if (this.header.length < 5) return
       this.remaining = this.header.readInt32BE(1) - 4
-      onMessage(String.fromCharCode(this.header[0] ?? 0))
+      this.lastType = String.fromCharCode(this.header[0] ?? 0)
+      onMessage(this.lastType)
       this.header = Buffer.alloc(0)
     }
   }

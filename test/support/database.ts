@@ -35,18 +35,32 @@ export async function query<Row extends pg.QueryResultRow>(sql: string, params: 
   return result.rows
 }
 
-/** Empties every table but `audit_logs`, which refuses: count its rows from a mark. */
-export async function truncateAll(): Promise<void> {
-  const tables = await query<{ name: string }>(
-    `select format('%I.%I', schemaname, tablename) as name from pg_tables
-      where schemaname = 'public' and tablename <> 'audit_logs'`,
-  )
-  if (tables.length === 0) return
-  const truncate = () => query(`truncate ${tables.map(({ name }) => name).join(', ')} restart identity`)
+/**
+ * Empties every table but `audit_logs`, which refuses: count its rows from a mark. Rows are deleted where there are some,
+ * without triggers, where we may: `TRUNCATE` makes each table and index anew and takes ten times as long for a few rows.
+ */
+export async function emptyTables(): Promise<void> {
+  const empty = () =>
+    query(`DO $$ DECLARE
+      tables text[] := array(SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
+        WHERE schemaname = 'public' AND tablename <> 'audit_logs');
+      one text;
+      has_rows boolean;
+    BEGIN
+      IF current_setting('is_superuser') = 'off' THEN
+        EXECUTE 'TRUNCATE ' || array_to_string(tables, ', ');
+        RETURN;
+      END IF;
+      SET LOCAL session_replication_role = replica;
+      FOREACH one IN ARRAY tables LOOP
+        EXECUTE 'SELECT EXISTS (SELECT FROM ' || one || ')' INTO has_rows;
+        IF has_rows THEN EXECUTE 'DELETE FROM ' || one; END IF;
+      END LOOP;
+    END $$`)
   // Consumers left over from the test before may hold a row just now (40P01, deadlock): they end, and then it works.
   for (let tries = 1; ; tries += 1) {
     try {
-      await truncate()
+      await empty()
       return
     } catch (thrown) {
       if (tries === 5) throw thrown

@@ -3,7 +3,7 @@
 // minutes, so it is not part of `npm test`.
 import { beforeAll, expect, it, vi } from 'vitest'
 import { call, eventually, google, json, workerEnv } from '../support/app.ts'
-import { proxy, query, truncateAll } from '../support/database.ts'
+import { emptyTables, proxy, query } from '../support/database.ts'
 import {
   type Box,
   drain,
@@ -54,7 +54,7 @@ async function found(q: string): Promise<string[]> {
 }
 
 beforeAll(async () => {
-  await truncateAll()
+  await emptyTables()
   await google.reset()
   box = await newBox()
   await google.generateMail(box.email, size, 11)
