@@ -47,7 +47,7 @@ const sendBody = z.strictObject({
 const idempotencyKey = z
   .string()
   .regex(/^[\x20-\x7e]{1,255}$/)
-  .describe('A repeat of the same request within 24 hours gives the same message, and is sent once')
+  .describe('A repeat of the same request within 24 hours gives the same answer, and one message is sent')
 
 export function declareSend(emails: Resource): void {
   declare(
@@ -64,7 +64,7 @@ export function declareSend(emails: Resource): void {
       describedHeaders: z.object({ 'Idempotency-Key': idempotencyKey.optional() }),
       body: sendBody,
       bodyLimitBytes,
-      answers: { 202: { description: 'Taken in', schema: z.object({ id: uuid, status }) } },
+      answers: { 202: { description: 'Taken in', schema: z.object({ id: uuid, status: z.literal('queued') }) } },
       errors: [
         'forbidden',
         'insufficient_scope',

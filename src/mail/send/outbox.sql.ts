@@ -26,7 +26,6 @@ export interface LookParams extends ReachParams {
 
 export interface LookRow {
   readonly earlierId: string | null
-  readonly earlierStatus: SendStatus
   readonly earlierHash: string
   readonly fullName: string | null
   readonly accountId: string | null
@@ -52,7 +51,7 @@ export const lookToSend = statement<LookParams, ReachRow & LookRow>(
   'send-look',
   sql`WITH ${callerCtes}, ${ownerCte('emails:send')}
   SELECT ${reachColumns('emails:send')}, u.full_name_txt AS "fullName",
-    earlier.outbox_id AS "earlierId", earlier.status_cd AS "earlierStatus", earlier.body_hash_txt AS "earlierHash",
+    earlier.outbox_id AS "earlierId", earlier.body_hash_txt AS "earlierHash",
     box.user_mail_account_id AS "accountId", box.email_address_txt AS "address", box.status_cd AS "status",
     box.granted_scopes_txt AS "grantedScopes",
     original.email_id AS "originalId", original.message_id_txt AS "messageId", original.references_txt AS "references",
@@ -90,7 +89,7 @@ export interface AcceptParams extends ReachParams, OriginParams {
  * Takes the message in, under everything the look found: a live caller, a mailbox in reach that may send, the message it
  * answers still there, the key free. No row: something of it is no longer so, or the same key came at once; look again.
  */
-export const acceptOutgoing = statement<AcceptParams, { readonly id: string; readonly status: SendStatus }>(
+export const acceptOutgoing = statement<AcceptParams, { readonly id: string }>(
   'send-accept',
   sql`WITH ${callerCtes}, ${ownerCte('emails:send')},
   freed AS (
@@ -118,7 +117,7 @@ export const acceptOutgoing = statement<AcceptParams, { readonly id: string; rea
       ${param('threadId', 'text')}, ${param('mime', 'text')}
     FROM mailbox
     ON CONFLICT DO NOTHING
-    RETURNING outbox_id, user_mail_account_id, api_key_id, status_cd
+    RETURNING outbox_id, user_mail_account_id, api_key_id
   ),
   audited AS (${auditRow(
     'email.queued',
@@ -128,7 +127,7 @@ export const acceptOutgoing = statement<AcceptParams, { readonly id: string; rea
         'recipients', ${param('recipientCount', 'int')}))
       FROM accepted JOIN mailbox ON true`,
   )})
-  SELECT outbox_id AS "id", status_cd AS "status" FROM accepted`,
+  SELECT outbox_id AS "id" FROM accepted`,
 )
 
 export interface OutgoingRow {

@@ -12,14 +12,7 @@ import type { SendMessage } from '../../messages.ts'
 import { htmlToText } from '../html/safe-html-text.ts'
 import { printThreadId } from '../read/thread-id.ts'
 import { type Mailbox, recipientOf } from './addresses.ts'
-import {
-  acceptOutgoing,
-  type LookRow,
-  lookToSend,
-  type OutgoingRow,
-  readOutgoingRow,
-  type SendStatus,
-} from './outbox.sql.ts'
+import { acceptOutgoing, type LookRow, lookToSend, type OutgoingRow, readOutgoingRow } from './outbox.sql.ts'
 import { isSameSubject, replyRecipients, replyReferences, replySubject } from './reply.ts'
 import { admitRequest, type Draft, type EmailRequest } from './request.ts'
 import { sendScope } from './scopes.ts'
@@ -32,7 +25,8 @@ export interface OutboxDeps {
 /** What the caller is told, and what the queue carries: nothing where the row was there already. */
 export interface Accepted {
   readonly id: string
-  readonly status: SendStatus
+  /** As it was taken in, in a repeat too: what became of it since, `readOutgoing` tells. */
+  readonly status: 'queued'
   readonly messages: SendMessage[]
 }
 
@@ -40,7 +34,7 @@ export interface Accepted {
 const mostLooks = 3
 
 /**
- * Takes one message in. With an `idempotencyKey` a repeat of the same request gives the same row for 24 hours. Throws
+ * Takes one message in. With an `idempotencyKey` a repeat of the same request gives the same answer for 24 hours. Throws
  * 422 (every problem by its field); 401; 403 `forbidden` (a key without `emails:send`), `insufficient_scope`; 404 (a
  * person, a key's mailbox or the answered message out of reach); 409 `needs_reauthorization`, `idempotency_key_reused`.
  */
@@ -60,14 +54,14 @@ export async function acceptEmail(
     assertReach(found, options.forUserId)
     if (found.earlierId !== null) {
       if (found.earlierHash !== bodyHash) throw new AppError('idempotency_key_reused')
-      return { id: found.earlierId, status: found.earlierStatus, messages: [] }
+      return { id: found.earlierId, status: 'queued', messages: [] }
     }
     const accountId = mailboxThatMaySend(found, found.isKey, request.replyToEmailId)
     const messageId = newMessageId(found.address)
     const { mime, threadId, recipientCount } = await write(deps, draft, found, messageId)
     const written = { accountId, sendScope, bodyHash, messageId, threadId, mime, recipientCount, idempotencyKey }
     const row = await deps.db.first(acceptOutgoing, { ...sought, ...written, ...origin })
-    if (row !== null) return { ...row, messages: [{ kind: 'send', outbox_id: row.id }] }
+    if (row !== null) return { id: row.id, status: 'queued', messages: [{ kind: 'send', outbox_id: row.id }] }
   }
   throw new AppError('conflict')
 }
