@@ -88,7 +88,7 @@ CREATE TABLE "mail_syncs" (
 	"relist_added_cnt" integer DEFAULT 0 NOT NULL,
 	"relist_deleted_cnt" integer DEFAULT 0 NOT NULL,
 	"units_window_at_utc" timestamp with time zone DEFAULT now() NOT NULL,
-	"units_used_cnt" integer DEFAULT 0 NOT NULL,
+	"units_used_cnt" integer[] DEFAULT '{}' NOT NULL,
 	"created_at_utc" timestamp with time zone DEFAULT now() NOT NULL,
 	"modified_at_utc" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "mail_syncs_walk_kind_ck" CHECK ("mail_syncs"."walk_kind_cd" IN ('newest', 'full', 'relist')),
@@ -122,7 +122,7 @@ CREATE TABLE "outbox" (
 );
 --> statement-breakpoint
 ALTER TABLE "provider_states" ADD COLUMN "units_window_at_utc" timestamp with time zone DEFAULT now() NOT NULL;--> statement-breakpoint
-ALTER TABLE "provider_states" ADD COLUMN "units_used_cnt" integer DEFAULT 0 NOT NULL;--> statement-breakpoint
+ALTER TABLE "provider_states" ADD COLUMN "units_used_cnt" integer[] DEFAULT '{}' NOT NULL;--> statement-breakpoint
 ALTER TABLE "user_mail_accounts" ADD COLUMN "sync_due_at_utc" timestamp with time zone DEFAULT now();--> statement-breakpoint
 ALTER TABLE "user_mail_accounts" ADD COLUMN "mail_since_utc" timestamp with time zone DEFAULT '-infinity' NOT NULL;--> statement-breakpoint
 ALTER TABLE "user_mail_accounts" ADD COLUMN "purge_mail_flg" boolean DEFAULT false NOT NULL;--> statement-breakpoint

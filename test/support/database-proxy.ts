@@ -44,7 +44,8 @@ interface State {
   delayMs: number
   mode: ProxyMode
   links: Set<Link>
-  /** Connections to the server that wait for a client. */
+  /** Connections to the server, and those of them that wait for a client. */
+  backends: Set<Backend>
   spares: Set<Backend>
   open: () => Backend
 }
@@ -53,9 +54,21 @@ interface State {
 export async function startDatabaseProxy(target: string): Promise<DatabaseProxy> {
   const { hostname, port } = new URL(target)
   const host = hostname.replace(/^\[|\]$/g, '')
-  const open = (): Backend => new Backend(connect(Number(port || 5432), host))
-  const state: State = { counts: noCounts(), delayMs: 0, mode: 'normal', links: new Set(), spares: new Set(), open }
+  const backends = new Set<Backend>()
+  const open = (): Backend => new Backend(connect(Number(port || 5432), host), backends)
+  const state: State = {
+    counts: noCounts(),
+    delayMs: 0,
+    mode: 'normal',
+    links: new Set(),
+    backends,
+    spares: new Set(),
+    open,
+  }
+  const clients = new Set<Socket>()
   const server = createServer((client) => {
+    clients.add(client)
+    client.on('close', () => clients.delete(client))
     client.on('error', () => client.destroy())
     if (state.mode === 'refuse') client.destroy()
     else state.links.add(new Link(client, state))
@@ -83,8 +96,7 @@ export async function startDatabaseProxy(target: string): Promise<DatabaseProxy>
     controlUrl: `http://127.0.0.1:${controlPort}`,
     ...actions,
     close: async () => {
-      for (const link of state.links) link.cut()
-      for (const spare of state.spares) spare.socket.destroy()
+      for (const socket of [...clients, ...[...backends].map((backend) => backend.socket)]) socket.destroy()
       control.closeAllConnections()
       await Promise.all([closed(server), closed(control)])
     },
@@ -124,15 +136,21 @@ class Backend {
   private greeting: Buffer = Buffer.alloc(0)
   private isGreeted = false
   private rest: Buffer = Buffer.alloc(0)
-  private onReset: () => void = () => {}
+  private spares: Set<Backend> | null = null
+  private timer: NodeJS.Timeout | undefined
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, all: Set<Backend>) {
     this.socket = socket
+    all.add(this)
     socket.setNoDelay(true)
     socket.on('error', () => this.owner?.cut())
     socket.on('data', (chunk) => this.read(chunk))
     socket.on('end', () => this.owner?.serverLeft())
-    socket.on('close', () => this.owner?.serverLeft())
+    socket.on('close', () => {
+      this.owner?.serverLeft()
+      this.leaveSpares()
+      all.delete(this)
+    })
   }
 
   /** What a client hears that need not show its password again: AuthenticationOk, the server's settings, ready. */
@@ -146,29 +164,30 @@ class Backend {
     return Buffer.concat(messages)
   }
 
-  /** Resets the session and waits for a client with the same start-up message, but not for long. */
+  /** Resets the session and waits among the spares for a client with the same start-up message, but not for long. */
   release(spares: Set<Backend>): void {
     this.owner = null
-    const timer = setTimeout(() => this.socket.destroy(), SPARE_MS)
-    this.socket.once('close', () => {
-      clearTimeout(timer)
-      spares.delete(this)
-    })
-    this.onReset = () => {
-      if (spares.size < MAX_SPARES) spares.add(this)
-      else this.socket.destroy()
-    }
-    this.onTaken = () => clearTimeout(timer)
+    this.spares = spares
+    this.timer = setTimeout(() => this.socket.destroy(), SPARE_MS)
     this.rest = Buffer.alloc(0)
     this.socket.write(discardAll)
   }
 
-  onTaken: () => void = () => {}
+  leaveSpares(): void {
+    clearTimeout(this.timer)
+    this.spares?.delete(this)
+    this.spares = null
+  }
+
+  private becomeSpare(): void {
+    if (this.spares !== null && this.spares.size < MAX_SPARES) this.spares.add(this)
+    else this.socket.destroy()
+  }
 
   private read(chunk: Buffer): void {
     if (this.owner === null) {
       this.rest = Buffer.concat([this.rest, chunk])
-      if (this.rest.subarray(-readyAndIdle.length).equals(readyAndIdle)) this.onReset()
+      if (this.rest.subarray(-readyAndIdle.length).equals(readyAndIdle)) this.becomeSpare()
       return
     }
     if (!this.isGreeted) {
@@ -289,8 +308,7 @@ class Link {
   private takeSpare(startUp: Buffer): Backend | null {
     for (const spare of this.state.spares) {
       if (!spare.startUp.equals(startUp)) continue
-      this.state.spares.delete(spare)
-      spare.onTaken()
+      spare.leaveSpares()
       this.server = this.serve(spare)
       return spare
     }

@@ -118,8 +118,8 @@ export const providerStates = pgTable('provider_states', {
   openUntil: utc('open_until_utc'),
   configurationErrorCount: integer('configuration_error_cnt').notNull().default(0),
   windowStartedAt: utc('window_started_at_utc').notNull().defaultNow(),
-  /** The project's mail quota, a leaky bucket: what it held at that moment. */
+  /** The project's mail quota: units reserved in each five seconds up to that moment, the newest first. */
   unitsWindowAt: utc('units_window_at_utc').notNull().defaultNow(),
-  unitsUsed: integer('units_used_cnt').notNull().default(0),
+  unitsUsed: integer('units_used_cnt').array().notNull().default(sql`'{}'`),
   ...createdAndModified,
 })

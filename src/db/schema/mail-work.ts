@@ -47,9 +47,9 @@ export const mailSyncs = pgTable(
     relistedAt: utc('relisted_at_utc'),
     relistAddedCount: integer('relist_added_cnt').notNull().default(0),
     relistDeletedCount: integer('relist_deleted_cnt').notNull().default(0),
-    /** The mailbox's quota, a leaky bucket: what it held at that moment. */
+    /** The mailbox's quota: units reserved in each five seconds up to that moment, the newest first. */
     unitsWindowAt: utc('units_window_at_utc').notNull().defaultNow(),
-    unitsUsed: integer('units_used_cnt').notNull().default(0),
+    unitsUsed: integer('units_used_cnt').array().notNull().default(sql`'{}'`),
     ...createdAndModified,
   },
   (t) => [

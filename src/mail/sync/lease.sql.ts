@@ -5,7 +5,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import { callerCtes, param } from '../../db/caller.ts'
 import { statement } from '../../db/client.ts'
 import { inReach, ownerCte, type ReachParams, type ReachRow, reachColumns } from '../../db/reach.ts'
-import { countProjectUnits, grantOf, mailboxDebt, projectDebt, type UnitParams } from '../quota.sql.ts'
+import { countProjectUnits, grantOf, minuteOf, slotsAfter, type UnitParams } from '../quota.sql.ts'
 
 export type LeaseKind = 'on_demand' | 'background' | 'back_fill'
 export type WalkKind = 'newest' | 'full' | 'relist'
@@ -81,7 +81,7 @@ const leaseCtes = (kind: SQL): SQL => sql`
     SELECT s.* FROM mail_syncs s JOIN found ON found.user_mail_account_id = s.user_mail_account_id FOR UPDATE OF s
   ),
   judged AS MATERIALIZED (
-    SELECT found.*, ${kind} AS kind, box.debt, quota.granted, quota.wait,
+    SELECT found.*, ${kind} AS kind, box.slots, quota.granted, quota.wait,
       coalesce(found.objection, CASE
         WHEN NOT found.provider_cd = ANY(${param('offered', 'text[]')}) THEN 'not_offered'
         WHEN looked.lease_until_utc > now() THEN CASE looked.lease_kind_cd WHEN 'back_fill' THEN 'awaited' ELSE 'running' END
@@ -91,13 +91,13 @@ const leaseCtes = (kind: SQL): SQL => sql`
     FROM found
     LEFT JOIN looked ON true
     LEFT JOIN provider_states p ON p.provider_cd = found.provider_cd
-    CROSS JOIN ${mailboxDebt('looked')} box
-    CROSS JOIN ${projectDebt('p')} project
-    CROSS JOIN ${grantOf()} quota
+    CROSS JOIN ${minuteOf('looked')} box
+    CROSS JOIN ${minuteOf('p')} project
+    CROSS JOIN ${grantOf} quota
   ),
   leased AS (
     INSERT INTO mail_syncs AS s (user_mail_account_id, lease_id, lease_until_utc, lease_kind_cd, units_window_at_utc, units_used_cnt)
-    SELECT j.user_mail_account_id, ${param('leaseId', 'uuid')}, now() + ${leaseInterval}, j.kind, now(), j.debt + j.granted
+    SELECT j.user_mail_account_id, ${param('leaseId', 'uuid')}, now() + ${leaseInterval}, j.kind, now(), ${slotsAfter(sql`j.slots`, sql`j.granted`)}
     FROM judged j WHERE j.verdict = 'leased'
     ON CONFLICT (user_mail_account_id) DO UPDATE SET lease_id = EXCLUDED.lease_id, lease_until_utc = EXCLUDED.lease_until_utc,
       lease_kind_cd = EXCLUDED.lease_kind_cd, is_awaited_flg = false, units_window_at_utc = greatest(s.units_window_at_utc, EXCLUDED.units_window_at_utc),

@@ -4,7 +4,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { param } from '../../db/caller.ts'
 import { statement } from '../../db/client.ts'
-import { countProjectUnits, debtAfter, grantOf, mailboxDebt, projectDebt, type UnitParams } from '../quota.sql.ts'
+import { countProjectUnits, grantOf, minuteOf, slotsAfter, type UnitParams } from '../quota.sql.ts'
 import { isSkipDue, leaseInterval } from './lease.sql.ts'
 
 /** JSON texts are arrays or objects made by store-page.ts. */
@@ -125,12 +125,12 @@ export const storePageRow = statement<StoreParams, StoredRow>(
     FOR UPDATE OF s
   ),
   budget AS MATERIALIZED (
-    SELECT held.provider_cd, box.debt, CASE WHEN held.lets_go THEN 0 ELSE quota.granted END AS granted, quota.wait
+    SELECT held.provider_cd, box.slots, CASE WHEN held.lets_go THEN 0 ELSE quota.granted END AS granted, quota.wait
     FROM held
     LEFT JOIN provider_states p ON p.provider_cd = held.provider_cd
-    CROSS JOIN ${mailboxDebt('held')} box
-    CROSS JOIN ${projectDebt('p')} project
-    CROSS JOIN ${grantOf(back)} quota
+    CROSS JOIN ${minuteOf('held', back)} box
+    CROSS JOIN ${minuteOf('p', back)} project
+    CROSS JOIN ${grantOf} quota
   ),
   -- First of those that nobody reads, which PostgreSQL runs from the last to the first: the row of all mailboxes is locked last.
   counted AS (${countProjectUnits(sql`budget`, sql`budget.granted`, back)}),
@@ -235,7 +235,7 @@ export const storePageRow = statement<StoreParams, StoredRow>(
       lease_until_utc = CASE WHEN held.lets_go THEN NULL ELSE now() + ${leaseInterval} END,
       lease_kind_cd = CASE WHEN held.lets_go THEN NULL ELSE s.lease_kind_cd END,
       is_awaited_flg = s.is_awaited_flg AND NOT held.lets_go,
-      units_window_at_utc = greatest(now(), s.units_window_at_utc), units_used_cnt = ${debtAfter(sql`budget.debt`, sql`budget.granted`, back)}, modified_at_utc = now()
+      units_window_at_utc = greatest(now(), s.units_window_at_utc), units_used_cnt = ${slotsAfter(sql`budget.slots`, sql`budget.granted`)}, modified_at_utc = now()
     FROM held, budget WHERE s.user_mail_account_id = held.user_mail_account_id
     RETURNING s.walk_state_cd, held.lets_go
   ),
