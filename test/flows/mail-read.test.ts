@@ -298,6 +298,8 @@ describe('threads', () => {
           sentAt: '2026-01-04T00:00:00Z',
           labels: ['INBOX', 'UNREAD'],
           snippet: 'last',
+          providerId: '18c0ffee',
+          cc: [{ name: 'Cee', address: 'cee@x.io' }],
         },
         { thread: 'a', subject: 'Re: Plan', sentAt: '2026-01-05T00:00:00Z', labels: ['TRASH'] },
         // A label of the user's own may have such a name.
@@ -313,8 +315,15 @@ describe('threads', () => {
     expect(page.items[0]).toEqual({
       id: `${box.id.replaceAll('-', '')}.a`,
       mail_account_id: box.id,
+      thread_id: `${box.id.replaceAll('-', '')}.a`,
+      provider_message_id: '18c0ffee',
+      from: { name: 'Amy Pond', address: 'amy@acme.io' },
+      to: [{ name: '', address: 'me@gmail.com' }],
+      cc: [{ name: 'Cee', address: 'cee@x.io' }],
       subject: 'Plan',
       snippet: 'last',
+      sent_at: '2026-01-04T00:00:00.000Z',
+      is_unread: true,
       highlighted_snippet: null,
       participants: [
         { name: 'Amy Pond', address: 'amy@acme.io' },
@@ -326,7 +335,11 @@ describe('threads', () => {
       last_message_at: '2026-01-04T00:00:00.000Z',
       labels: ['INBOX', 'SENT', 'UNREAD', 'Work'],
     })
-    expect((await threads(bearer, { q: 'needle' })).items).toMatchObject([{ subject: 'Plan', message_count: 3 }])
+    expect(page.items[1]).toMatchObject({ is_unread: false, unread_count: 0 })
+    // What stands for it in a search is another message; what tells of it is its newest all the same.
+    expect((await threads(bearer, { q: 'needle' })).items).toMatchObject([
+      { subject: 'Plan', message_count: 3, snippet: 'last', provider_message_id: '18c0ffee' },
+    ])
     expect((await threads(bearer, { q: 'needle', sort: 'relevance' })).items).toMatchObject([{ subject: 'Plan' }])
     expect((await threads(bearer, { label: 'SENT' })).items).toMatchObject([{ subject: 'Plan', message_count: 3 }])
     expect((await threads(bearer, { limit: '1' })).next_cursor).not.toBeNull()

@@ -184,8 +184,8 @@ const ThreadRow = ({ thread, from, mailbox, here, now }: RowProps) => {
             <span class="sr-only">Has attachments. </span>
           </span>
         ) : null}
-        <time class="mail-time" datetime={thread.lastMessageAt.toISOString()}>
-          {shortTime(thread.lastMessageAt, now)}
+        <time class="mail-time" datetime={thread.sentAt.toISOString()}>
+          {shortTime(thread.sentAt, now)}
         </time>
       </a>
     </li>

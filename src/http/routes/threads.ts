@@ -7,44 +7,39 @@ import { claimed, declare, type Resource } from '../declare.ts'
 import {
   addressSchema,
   emailSchema,
-  highlightedSnippet,
   labels,
+  listedEmailSchema,
   listQueryOf,
   mailListQuery,
   presentAddress,
   presentEmail,
+  presentEmailFields,
   readQuery,
   threadId,
 } from './mail-shapes.ts'
 import { iso, listOf, time, uuid } from './shapes.ts'
 
-const listedThreadSchema = z.object({
+const listedThreadSchema = listedEmailSchema.extend({
   id: threadId,
-  mail_account_id: uuid,
+  provider_message_id: z.string().describe('Of its newest message, as are `from`, `to`, `cc` and `sent_at`'),
   subject: z.string().describe('Of its oldest message'),
   snippet: z.string().describe('Of its newest message'),
-  highlighted_snippet: highlightedSnippet,
+  labels: labels.describe('Of all its messages'),
+  is_unread: z.boolean().describe('Any of it'),
   participants: z.array(addressSchema).describe('Who wrote in it, in order of their first message; 20 at most'),
   message_count: z.int(),
   unread_count: z.int(),
-  has_attachments: z.boolean(),
-  last_message_at: time,
-  labels,
+  last_message_at: time.describe('The same as `sent_at`'),
 })
 
 function presentThread(thread: ListedThread): z.output<typeof listedThreadSchema> {
   return {
-    id: thread.id,
-    mail_account_id: thread.accountId,
-    subject: thread.subject,
-    snippet: thread.snippet,
+    ...presentEmailFields(thread),
     highlighted_snippet: thread.highlightedSnippet,
     participants: thread.participants.map(presentAddress),
     message_count: thread.messageCount,
     unread_count: thread.unreadCount,
-    has_attachments: thread.hasAttachments,
-    last_message_at: iso(thread.lastMessageAt),
-    labels: [...thread.labels],
+    last_message_at: iso(thread.sentAt),
   }
 }
 

@@ -41,19 +41,24 @@ export interface PlacedRow {
   readonly snippet: string
 }
 
-export interface EmailRow extends PlacedRow {
+/** Of the message itself, or of the newest in the thread. */
+interface MessageColumns {
   readonly providerMessageId: string
   readonly from: Address | null
   readonly to: readonly Address[]
   readonly cc: readonly Address[]
-  readonly subject: string
   readonly sentAt: Date
+}
+
+export interface EmailRow extends PlacedRow, MessageColumns {
+  readonly subject: string
   readonly labels: readonly string[]
   readonly isUnread: boolean
   readonly hasAttachments: boolean
 }
 
-export interface ThreadRow extends PlacedRow {
+export interface ThreadRow extends PlacedRow, MessageColumns {
+  /** Of its oldest message. */
   readonly subject: string
   readonly newestSnippet: string
   /** Senders, oldest message first, as often as they wrote. */
@@ -61,7 +66,6 @@ export interface ThreadRow extends PlacedRow {
   readonly messageCount: number
   readonly unreadCount: number
   readonly hasAttachments: boolean
-  readonly lastMessageAt: Date
   readonly labels: readonly string[]
 }
 
@@ -102,6 +106,12 @@ const placedColumns: SQL = sql`
   (extract(epoch FROM h.sent_at_utc) * 1000000)::bigint::text AS "sortMicros", h.rank_nbr::text AS "sortRank",
   e.snippet_txt AS "snippet", x.excerpt AS "excerpt"`
 
+const messageColumns = (row: 'e' | 'newest'): SQL => {
+  const column = (name: string): SQL => sql.raw(`${row}.${name}`)
+  return sql`${column('provider_message_id_txt')} AS "providerMessageId", ${column('from_json')} AS "from",
+      ${column('to_json')} AS "to", ${column('cc_json')} AS "cc", ${column('sent_at_utc')} AS "sentAt"`
+}
+
 /** For `page h`: its message `e`, found by its key, and the excerpt `x`. */
 const withMessage: SQL = sql`
   CROSS JOIN LATERAL (SELECT e.* FROM emails e WHERE e.email_id = h.email_id LIMIT 1) e
@@ -116,8 +126,7 @@ const withMessage: SQL = sql`
 /** `item`, of `page h`: messages as a list shows them. */
 export const emailItemCte: SQL = sql`
   item AS (
-    SELECT ${placedColumns}, e.provider_message_id_txt AS "providerMessageId", e.from_json AS "from", e.to_json AS "to",
-      e.cc_json AS "cc", e.subject_txt AS "subject", e.sent_at_utc AS "sentAt", e.is_unread_flg AS "isUnread",
+    SELECT ${placedColumns}, ${messageColumns('e')}, e.subject_txt AS "subject", e.is_unread_flg AS "isUnread",
       e.has_attachments_flg AS "hasAttachments",
       ${labelNames(sql`e.label_ids_txt`, sql`e.user_mail_account_id`)} AS "labels"
     FROM page h ${withMessage}
@@ -126,14 +135,14 @@ export const emailItemCte: SQL = sql`
 /** `item`, of `page h`: threads, each by the message that stands for it in the list. */
 export const threadItemCte: SQL = sql`
   item AS (
-    SELECT ${placedColumns}, thread.*,
+    SELECT ${placedColumns}, thread.*, ${messageColumns('newest')}, newest.snippet_txt AS "newestSnippet",
       ${labelNames(sql`string_to_array(thread."labelIds", ' ')`, sql`h.user_mail_account_id`)} AS "labels"
     FROM page h ${withMessage}
     CROSS JOIN LATERAL (
       SELECT count(*)::int AS "messageCount", (count(*) FILTER (WHERE t.is_unread_flg))::int AS "unreadCount",
-        bool_or(t.has_attachments_flg) AS "hasAttachments", max(t.sent_at_utc) AS "lastMessageAt",
+        bool_or(t.has_attachments_flg) AS "hasAttachments",
         (array_agg(t.subject_txt ORDER BY t.sent_at_utc, t.email_id))[1] AS "subject",
-        (array_agg(t.snippet_txt ORDER BY t.sent_at_utc DESC, t.email_id DESC))[1] AS "newestSnippet",
+        (array_agg(t.email_id ORDER BY t.sent_at_utc DESC, t.email_id DESC))[1] AS "newestId",
         jsonb_agg(t.from_json ORDER BY t.sent_at_utc, t.email_id) AS "senders",
         string_agg(array_to_string(t.label_ids_txt, ' '), ' ') AS "labelIds"
       FROM (
@@ -143,6 +152,7 @@ export const threadItemCte: SQL = sql`
         ORDER BY t.sent_at_utc DESC, t.email_id DESC LIMIT ${sql.raw(String(threadMost))}
       ) t
     ) thread
+    CROSS JOIN LATERAL (SELECT t.* FROM emails t WHERE t.email_id = thread."newestId" LIMIT 1) newest
   )`
 
 /** The newest first; the best first where there is a rank. */

@@ -49,9 +49,6 @@ interface ListedItem {
   readonly labels: readonly string[]
   readonly hasAttachments: boolean
   readonly subject: string
-}
-
-export interface ListedEmail extends ListedItem {
   readonly threadId: string
   readonly providerMessageId: string
   readonly from: Address | null
@@ -61,12 +58,14 @@ export interface ListedEmail extends ListedItem {
   readonly isUnread: boolean
 }
 
+export type ListedEmail = ListedItem
+
+/** Message id, people and time are its newest message's; unread where any of it is; the subject is its oldest's. */
 export interface ListedThread extends ListedItem {
   /** Who wrote in it, in order of their first message. */
   readonly participants: readonly Address[]
   readonly messageCount: number
   readonly unreadCount: number
-  readonly lastMessageAt: Date
 }
 
 interface ListDeps {
@@ -83,13 +82,6 @@ export function listEmails(deps: ListDeps, claim: CallerClaim, query: ListQuery)
   return list(deps, claim, query, verbs, (row, item) => ({
     ...item,
     id: row.id,
-    threadId: printThreadId(row),
-    providerMessageId: row.providerMessageId,
-    from: row.from,
-    to: row.to,
-    cc: row.cc,
-    subject: row.subject,
-    sentAt: row.sentAt,
     isUnread: row.isUnread,
   }))
 }
@@ -99,13 +91,12 @@ export function listThreads(deps: ListDeps, claim: CallerClaim, query: ListQuery
   const verbs = { browse: browseThreads, search: searchThreads, searchRanked: searchThreadsRanked }
   return list(deps, claim, query, verbs, (row, item) => ({
     ...item,
-    id: printThreadId(row),
-    subject: row.subject,
+    id: item.threadId,
+    isUnread: row.unreadCount > 0,
     snippet: row.newestSnippet,
     participants: distinctAddresses(row.senders),
     messageCount: row.messageCount,
     unreadCount: row.unreadCount,
-    lastMessageAt: row.lastMessageAt,
   }))
 }
 
@@ -117,9 +108,10 @@ interface ListStatements<Row> {
   readonly searchRanked: Statement<RankedSearchParams, Listed<Row>>
 }
 
-type SharedItem = Omit<ListedItem, 'id' | 'subject'>
+type SharedItem = Omit<ListedItem, 'id' | 'isUnread'>
+type SharedRow = Pick<EmailRow & ThreadRow, keyof EmailRow & keyof ThreadRow>
 
-async function list<Row extends PlacedRow & Pick<EmailRow & ThreadRow, 'labels' | 'hasAttachments'>, Item>(
+async function list<Row extends SharedRow, Item>(
   deps: ListDeps,
   claim: CallerClaim,
   query: ListQuery,
@@ -166,14 +158,17 @@ function run<Row>(
   }
 }
 
-function sharedItem(
-  row: PlacedRow & Pick<ListedItem, 'labels' | 'hasAttachments'>,
-  query: ListQuery,
-  plan: SearchPlan,
-) {
+function sharedItem(row: SharedRow, query: ListQuery, plan: SearchPlan): SharedItem {
   const isSearch = (query.q ?? '').trim() !== ''
   return {
     accountId: row.accountId,
+    threadId: printThreadId(row),
+    providerMessageId: row.providerMessageId,
+    from: row.from,
+    to: row.to,
+    cc: row.cc,
+    subject: row.subject,
+    sentAt: row.sentAt,
     snippet: row.snippet,
     highlightedSnippet: isSearch ? markedSnippet(row, plan.highlight) : null,
     labels: row.labels,
