@@ -83,6 +83,7 @@ export function expectGuarded(response: Response): void {
   expect(response.headers.get('X-Frame-Options')).toBe('DENY')
   expect(response.headers.get('Cache-Control')).not.toBeNull()
   expect(response.headers.get('Referrer-Policy')).toMatch(/^(same-origin|no-referrer)$/)
+  expect(response.headers.get('Content-Type')).not.toBe('application/json')
   for (const name of ['Server', 'X-Powered-By', 'Access-Control-Allow-Credentials'])
     expect(response.headers.get(name)).toBeNull()
 }

@@ -19,7 +19,10 @@ export function securityHeaders<E extends Env>(): MiddlewareHandler<E> {
     // What came from elsewhere (static assets) has headers that cannot be changed; our own answers need no copy.
     if (!isMutable(c.res.headers)) c.res = new Response(c.res.body, c.res)
     const { headers } = c.res
-    const isPage = headers.get('Content-Type')?.startsWith('text/html') === true
+    const type = headers.get('Content-Type')
+    // Hono's JSON says no charset; what is in it was typed by strangers, and is read as nothing else (ASVS 4.1.1).
+    if (type === 'application/json') headers.set('Content-Type', `${type}; charset=utf-8`)
+    const isPage = type?.startsWith('text/html') === true
     const set = (name: string, value: string) => {
       if (!headers.has(name)) headers.set(name, value)
     }

@@ -50,7 +50,7 @@ export function declareDocuments(root: Resource, resources: readonly Resource[])
         const info = { title: settings.appName, version: contractVersion, serverUrl }
         made = { serverUrl, text: JSON.stringify(buildDocument(resources, info)) }
       }
-      return c.body(made.text, 200, { 'Content-Type': 'application/json; charset=utf-8', ...publicFor5Minutes })
+      return c.body(made.text, 200, { 'Content-Type': 'application/json', ...publicFor5Minutes })
     },
   )
 
