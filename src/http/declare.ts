@@ -16,6 +16,7 @@ import {
   admitQuery,
   refuseInput,
   saysForm,
+  type UnfitText,
 } from './validate.ts'
 
 /** Who may show what: nobody needs to, a person (JWT), a service key, or either. Roles and permissions are the verbs' matter. */
@@ -41,6 +42,8 @@ export interface Contract<P extends z.ZodObject, Q extends z.ZodObject, B extend
   readonly bodyPresence?: 'required' | 'may be absent'
   /** Largest JSON body; 64 KB where none is named. */
   readonly bodyLimitBytes?: number
+  /** What a NUL or a lone surrogate makes of a JSON body; `malformed_request` where nothing is said. */
+  readonly unfitText?: UnfitText
   /** The same body as a form (application/x-www-form-urlencoded); its output is one of `body`'s. */
   readonly formBody?: z.ZodType<z.output<B>>
   /** Described only, media type → OpenAPI schema: the handler reads this body itself, since it is no JSON, or not only. */
@@ -106,15 +109,15 @@ export function declare<P extends z.ZodObject, Q extends z.ZodObject, B extends 
 
 function bodySteps<B extends z.ZodType>(
   body: B,
-  contract: Pick<Contract<z.ZodObject, z.ZodObject, B>, 'formBody' | 'bodyPresence' | 'bodyLimitBytes'>,
+  contract: Pick<Contract<z.ZodObject, z.ZodObject, B>, 'formBody' | 'bodyPresence' | 'bodyLimitBytes' | 'unfitText'>,
 ): MiddlewareHandler<AppEnv>[] {
   const validateJson = zValidator('json', body, refuseInput) as MiddlewareHandler
-  const { formBody } = contract
+  const { formBody, bodyLimitBytes: limitBytes, unfitText } = contract
   if (formBody === undefined)
     return [
       contract.bodyPresence === 'may be absent'
         ? admitJsonBodyIfAny
-        : (c, next) => admitJsonBody(c, next, contract.bodyLimitBytes, () => assertLives(c)),
+        : (c, next) => admitJsonBody(c, next, { limitBytes, unfitText, beforeLarge: () => assertLives(c) }),
       validateJson,
     ]
   return [

@@ -42,20 +42,26 @@ const bodyLimitBytes = 64 * 1_024
 // No body of ours nests as deep; what walks a body must not be walked to death.
 const deepest = 16
 
+/** What a route says of its own body; all of it may be left out. */
+export interface BodyRules {
+  /** 64 KB where none is named. */
+  readonly limitBytes?: number | undefined
+  /** Awaited before more than 64 KB are read. */
+  readonly beforeLarge?: () => Promise<void>
+  /** What text that cannot be stored makes of a body: `malformed_request`, or `invalid_input` under its field's path. */
+  readonly unfitText?: UnfitText | undefined
+}
+
+export type UnfitText = 'malformed_request' | 'invalid_input'
+
 /**
- * Before a JSON validator: the body must say it is JSON, have at most 64 KB (where the route names no other limit)
- * whatever Content-Length says, and be UTF-8 and JSON of sane depth and text. Throws 415, 413, 400. The validator then
- * reads what was read here.
- * @param beforeLarge awaited before more than 64 KB are read
+ * Before a JSON validator: the body must say it is JSON, be no longer than it may whatever Content-Length says, and be
+ * UTF-8 and JSON of sane depth and text. Throws 415, 413, 400, and 422 where the rules say so. The validator then reads
+ * what was read here.
  */
-export async function admitJsonBody(
-  c: AppContext,
-  next: () => Promise<void>,
-  limitBytes: number = bodyLimitBytes,
-  beforeLarge: () => Promise<void> = async () => undefined,
-): Promise<void> {
+export async function admitJsonBody(c: AppContext, next: () => Promise<void>, rules: BodyRules = {}): Promise<void> {
   assertSaysJson(c)
-  admit(c, await readBytes(c.req.raw, limitBytes, beforeLarge))
+  admit(c, await readBytes(c.req.raw, rules.limitBytes ?? bodyLimitBytes, rules.beforeLarge), rules.unfitText)
   await next()
 }
 
@@ -109,7 +115,7 @@ export async function admitFormBody(c: AppContext, schema: z.ZodType, next: () =
     fields.set(key, text)
   }
   const body = Object.fromEntries(fields)
-  if (!isSane(body, 1)) throw new AppError('malformed_request')
+  assertSane(body, 1, 'malformed_request')
   const result = await schema.safeParseAsync(body)
   refuseInput(result)
   // The target under which declare's handler reads a body; the type asks for that of a JSON validator.
@@ -134,7 +140,7 @@ function unescaped(text: string): string {
   }
 }
 
-function admit(c: AppContext, bytes: Uint8Array): void {
+function admit(c: AppContext, bytes: Uint8Array, unfitText: UnfitText = 'malformed_request'): void {
   const text = decode(bytes)
   let value: unknown
   try {
@@ -142,7 +148,7 @@ function admit(c: AppContext, bytes: Uint8Array): void {
   } catch (thrown) {
     throw new AppError('malformed_request', { cause: thrown })
   }
-  if (!isSane(value, deepest)) throw new AppError('malformed_request')
+  assertSane(value, deepest, unfitText)
   // Hono keeps promises here, whatever its type says.
   c.req.bodyCache.text = Promise.resolve(text) as unknown as string
 }
@@ -150,18 +156,35 @@ function admit(c: AppContext, bytes: Uint8Array): void {
 // Hashed and never stored as text: their own rule judges them, with 422 (auth/password-policy.ts).
 const passwordField = /^(?:current_|new_)?password$/
 
-/** At most `levels` deep, and all text such that it can be stored. */
-function isSane(value: unknown, levels: number): boolean {
-  if (typeof value === 'string') return isStorable(value)
-  if (typeof value !== 'object' || value === null) return true
+/** At most `levels` deep (else 400), and all text such that it can be stored. */
+function assertSane(value: unknown, levels: number, unfitText: UnfitText): void {
+  const path = unfitAt(value, levels)
+  if (path === null) return
+  const errors = unfitText === 'invalid_input' ? [{ path: path.join('.').slice(0, 100), message: 'must be text' }] : []
+  throw new AppError(unfitText, { errors })
+}
+
+/** Where the first text stands that cannot be stored; null where there is none. Throws 400 for what is too deep. */
+function unfitAt(value: unknown, levels: number): string[] | null {
+  if (typeof value === 'string') return isStorable(value) ? null : []
+  if (typeof value !== 'object' || value === null) return null
+  if (levels === 0) throw new AppError('malformed_request')
   // Apart, since an array of millions would have a pair made of each.
-  if (Array.isArray(value)) return levels > 0 && value.every((member) => isSane(member, levels - 1))
-  return (
-    levels > 0 &&
-    Object.entries(value).every(([key, member]) =>
-      passwordField.test(key) && typeof member === 'string' ? true : isStorable(key) && isSane(member, levels - 1),
-    )
-  )
+  if (Array.isArray(value)) {
+    for (let at = 0; at < value.length; at += 1) {
+      const inside = unfitAt(value[at], levels - 1)
+      if (inside !== null) return [String(at), ...inside]
+    }
+    return null
+  }
+  for (const [key, member] of Object.entries(value)) {
+    if (passwordField.test(key) && typeof member === 'string') continue
+    // A key that is no text is named by what it stands in.
+    if (!isStorable(key)) return []
+    const inside = unfitAt(member, levels - 1)
+    if (inside !== null) return [key, ...inside]
+  }
+  return null
 }
 
 /** PostgreSQL's text has no NUL, and UTF-8 no lone surrogate. */

@@ -252,6 +252,28 @@ describe('a message', () => {
     expect(await refusal(post({ attachments: Array(4).fill(file) }))).toEqual([413, 'body_too_large'])
   })
 
+  it('ML-20 CR, LF and NUL in what becomes a header are refused under its path, and nothing is stored', async () => {
+    const file = { filename: 'a', content_type: 'text/plain', content_base64: 'YQ==' }
+    for (const end of ['\r', '\n', '\r\n', '\0', '\ud800']) {
+      const text = `a${end}Bcc: evil@x.io`
+      for (const [path, body] of [
+        ['from', { from: `${ann.email}${text}` }],
+        ['from', { from: `${text} <${ann.email}>` }],
+        ['to.1', { to: ['ok@x.io', `ok@x.io${text}`] }],
+        ['cc.0', { cc: [`"${text}" <a@x.io>`] }],
+        ['bcc.0', { bcc: [text] }],
+        ['subject', { subject: text }],
+        ['attachments.0.filename', { attachments: [{ ...file, filename: text }] }],
+        ['attachments.0.content_type', { attachments: [{ ...file, content_type: `text/plain${text}` }] }],
+        ['reply_to_email_id', { reply_to_email_id: text }],
+      ] as const) {
+        const { errors } = await json<{ errors: { path: string }[] }>(post(body), 422)
+        expect([end, errors.map((error) => error.path)]).toEqual([end, [path]])
+      }
+    }
+    expect(await count('outbox')).toBe(0)
+  })
+
   it('ML-20 names every field that is refused, and stores nothing', async () => {
     const response = await post({
       to: ['a@x.io, evil@x.io', 'a@x.io <evil@x.io>', 'Friends: a@x.io;', 'ok@x.io'],

@@ -64,6 +64,8 @@ export function declareSend(emails: Resource): void {
       describedHeaders: z.object({ 'Idempotency-Key': idempotencyKey.optional() }),
       body: sendBody,
       bodyLimitBytes,
+      // As a line break there: each value that cannot stand in a header is named.
+      unfitText: 'invalid_input',
       answers: { 202: { description: 'Taken in', schema: z.object({ id: uuid, status: z.literal('queued') }) } },
       errors: [
         'forbidden',
