@@ -69,7 +69,7 @@ export function createApp(): Hono<AppEnv> {
   declareSend(emails)
   declareThreads(emails)
   declareAttachments(emails)
-  // Last of those that read: it takes whatever stands in its place for an id.
+  // Last: it takes whatever stands in its place for an id.
   declareEmails(emails)
   declareMailAccounts(accounts)
   declareMailboxSync(accounts)

@@ -128,8 +128,12 @@ describe('verbs and paths', () => {
   it('AP-05 answers 405 with Allow to each other method, with and without credentials', async () => {
     for (const template of new Set(operations.map((operation) => operation.template))) {
       const path = operations.find((operation) => operation.template === template)?.path ?? ''
-      // `/cache/{key}` takes the path `/cache/status`, too.
-      const known = operations.filter((operation) => isPathOf(operation.template, path))
+      // `/cache/{key}` takes the path `/cache/status`, too; `/emails/{id}` takes ids only.
+      const known = operations.filter(
+        (operation) =>
+          isPathOf(operation.template, path) &&
+          (operation.template === template || !operation.template.endsWith('/emails/{id}')),
+      )
       for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter((m) =>
         known.every((o) => o.method !== m),
       )) {
@@ -143,6 +147,21 @@ describe('verbs and paths', () => {
     const overridden = { 'X-HTTP-Method-Override': 'GET', 'X-Method-Override': 'GET', 'X-HTTP-Method': 'GET' }
     const response = await call('/auth/me', { method: 'POST', bearer: admin, headers: overridden })
     expect((await problemOf(response)).code).toBe('method_not_allowed')
+  })
+
+  it('AP-05 takes no name below /emails for an id', async () => {
+    for (const base of ['/emails', '/api/v1/emails'])
+      for (const method of ['GET', 'HEAD', 'DELETE', 'PUT', 'PATCH']) {
+        for (const name of ['send', 'sync', 'send/']) {
+          const response = await call(`${base}/${name}`, { method, bearer: admin })
+          expect([method, name, response.status]).toEqual([method, name, 405])
+          expect(response.headers.get('Allow')).toBe('POST')
+          expectGuarded(response)
+        }
+        expect([method, (await call(`${base}/outbox`, { method, bearer: admin })).status]).toEqual([method, 404])
+      }
+    const listed = await call('/emails/threads', { method: 'DELETE', bearer: admin })
+    expect([listed.status, listed.headers.get('Allow')]).toEqual([405, 'GET'])
   })
 
   it('AP-05 answers HEAD as GET, without a body', async () => {

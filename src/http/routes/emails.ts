@@ -1,6 +1,7 @@
 // GET /emails and /emails/{id}: mail listed, searched and read.
 
 import * as z from 'zod'
+import { AppError } from '../../errors.ts'
 import { listEmails } from '../../mail/read/list.ts'
 import { readEmail } from '../../mail/read/read.ts'
 import { claimed, declare, type Resource } from '../declare.ts'
@@ -15,8 +16,9 @@ import {
 } from './mail-shapes.ts'
 import { listOf, uuid } from './shapes.ts'
 
-/** After every other GET one step below `/emails`: `/emails/{id}` would take it for an id. */
+/** After everything else below `/emails`: `/emails/{id}` would take it for an id. */
 export function declareEmails(emails: Resource): void {
+  keepFromIds(emails)
   declare(
     emails,
     {
@@ -62,4 +64,17 @@ export function declareEmails(emails: Resource): void {
       return c.json(presentEmail(await readEmail(c.env.deps, claimed(input), which)))
     },
   )
+}
+
+/** `send` and its like are no ids, under any method: 405 with those they take, and 404 where only paths below them stand. */
+function keepFromIds({ router, contracts }: Resource): void {
+  const names = new Set(contracts.flatMap(({ path }) => /^\/[a-z-]+/.exec(path)?.[0] ?? []))
+  for (const name of names) {
+    const methods = contracts.filter(({ path }) => path === name).map(({ method }) => method.toUpperCase())
+    router.all(name, (c) => {
+      if (methods.length === 0) throw new AppError('not_found')
+      c.header('Allow', methods.join(', '))
+      throw new AppError('method_not_allowed')
+    })
+  }
 }
