@@ -262,13 +262,16 @@ describe('a message', () => {
         ['to.1', { to: ['ok@x.io', `ok@x.io${text}`] }],
         ['cc.0', { cc: [`"${text}" <a@x.io>`] }],
         ['bcc.0', { bcc: [text] }],
+        ['to.0', { to: [{ name: text, address: 'a@x.io' }] }],
+        ['from', { from: { address: `${ann.email}${text}` } }],
         ['subject', { subject: text }],
         ['attachments.0.filename', { attachments: [{ ...file, filename: text }] }],
         ['attachments.0.content_type', { attachments: [{ ...file, content_type: `text/plain${text}` }] }],
         ['reply_to_email_id', { reply_to_email_id: text }],
       ] as const) {
         const { errors } = await json<{ errors: { path: string }[] }>(post(body), 422)
-        expect([end, errors.map((error) => error.path)]).toEqual([end, [path]])
+        // What is no text is named where it stands, what cannot be read as a whole.
+        expect([end, errors.map((error) => error.path.replace(/\.(name|address)$/, ''))]).toEqual([end, [path]])
       }
     }
     expect(await count('outbox')).toBe(0)
@@ -423,6 +426,19 @@ describe('ML-23 an Idempotency-Key', () => {
     expect(other.id).not.toBe(first.id)
   })
 
+  it('means the same whichever way people are written', async () => {
+    const typed = { from: ann.email, to: ['"Doe, John" <john@x.io>'], cc: ['cc@X.io'] }
+    const parts = {
+      from: { address: ann.email },
+      to: [{ name: 'Doe, John', address: 'john@x.io' }],
+      cc: [{ name: '', address: 'cc@x.io' }],
+    }
+    const first = await json(post(typed, { key: 'people' }), 202)
+    expect(await json(post(parts, { key: 'people' }), 202)).toEqual(first)
+    const other = { ...parts, cc: [{ name: 'Cee', address: 'cc@x.io' }] }
+    expect(await refusal(post(other, { key: 'people' }))).toEqual([409, 'idempotency_key_reused'])
+  })
+
   it('of ten at once makes one message', async () => {
     await proxy.setDelay(20)
     const answers = await Promise.all(
@@ -446,6 +462,18 @@ describe('ML-23 an Idempotency-Key', () => {
 })
 
 describe('an answer', () => {
+  it('goes to whom a message names, as it names them', async () => {
+    const { emailId } = await received(ann, { subject: 'Whom', messageId: '<w1@x.io>' })
+    const { from } = await json<{ from: { name: string; address: string } }>(
+      call(`/emails/${emailId}`, { bearer: ann.access_token }),
+    )
+    await run(await accept({ to: [from], cc: [{ address: 'cc@x.io' }], subject: 'To whom it came from' }))
+    const [mail] = await sentBy(ann, 'To whom it came from')
+    expect([mail?.to, mail?.cc]).toEqual([[from], [{ name: '', address: 'cc@x.io' }]])
+    for (const to of [[{ name: 'x' }], [{ address: 'a@x.io', extra: 1 }], [['a@x.io']], [null], { address: 'a@x.io' }])
+      expect((await refusal(post({ to })))[0]).toBe(422)
+  })
+
   it('lands in its conversation, addressed as its sender asked', async () => {
     const original = await received(ann, { subject: 'Lunch', messageId: '<l1@x.io>', references: '<l0@x.io>' })
     const id = await accept({ to: undefined, subject: undefined, reply_to_email_id: original.emailId })
@@ -579,6 +607,46 @@ describe('an unclear ending', () => {
     }
     expect(await statusOf(id)).toEqual(['failed', 'unconfirmed'])
     expect([await sends(), await everyCall()]).toEqual([1, 1])
+  })
+
+  it.each([
+    ['behind thirty later ones: found', 30, 1, ['sent', null]],
+    ['behind more than can be compared: not proved, and never sent twice', 100, 3, ['failed', 'unconfirmed']],
+  ])('under a name Gmail gave it, %s', async (_, later, looks, status) => {
+    const box = await mailbox()
+    await google.settings({ messageIdOnSend: 'replaced' })
+    const id = await accept({ from: box.email, subject: 'Behind' }, { bearer: box.access_token })
+    await google.fault({ path: sendPath, drop: 'after' })
+    await run(id)
+    const internalDate = Date.now() + 5_000
+    await google.addMail(
+      box.email,
+      Array.from({ length: later }, () => ({ labelIds: ['SENT'], internalDate, text: 'x' })),
+    )
+    for (let look = 1; look <= looks; look += 1) {
+      expect((await statusOf(id))[0]).toBe('unconfirmed')
+      await passTime(id)
+      await run(id)
+    }
+    expect([await statusOf(id), await sends()]).toEqual([status, 1])
+  })
+
+  it('is looked up by a busy mailbox with what units it has', async () => {
+    const box = await mailbox()
+    const id = await accept({ from: box.email, subject: 'Busy' }, { bearer: box.access_token })
+    await google.fault({ path: sendPath, drop: 'after' })
+    await run(id)
+    // A list, and no message: later, and the turn does not count.
+    await passTime(id)
+    await spendUnits(box, 5_990)
+    await run(id)
+    expect(await statusOf(id)).toEqual(['unconfirmed', 'quota_exceeded'])
+    expect(await count('outbox', 'attempt_cnt = 1')).toBe(1)
+    expect(queue.bodies).toHaveLength(2)
+    await passTime(id)
+    await spendUnits(box, 5_970)
+    await run(id)
+    expect([await statusOf(id), await sends()]).toEqual([['sent', null], 1])
   })
 
   it('by a crash between the provider’s answer and ours is found by the next run', async () => {
@@ -783,7 +851,7 @@ describe('the provider’s refusals', () => {
     expect(await statusOf(id)).toEqual(['failed', 'message_missing'])
   })
 
-  it('our own budget is asked before the provider is', async () => {
+  it('our own budget is asked before the provider is, and the queue brings it again, once', async () => {
     const hal = await mailbox()
     const id = await accept({ from: hal.email }, { bearer: hal.access_token })
     await google.resetCalls()
@@ -841,6 +909,26 @@ describe('two consumers', () => {
     await run(other)
     await run(other)
     expect([(await statusOf(other))[0], await sends()]).toEqual(['queued', 2])
+  })
+
+  it('are told of each mailbox in turn, however much one has waiting', async () => {
+    const [busy, calm] = [await mailbox(), await mailbox()]
+    await acceptBeside(busy)
+    await query(
+      `INSERT INTO outbox (user_mail_account_id, user_id, body_hash_txt, message_id_txt, mime_txt, due_at_utc)
+       SELECT user_mail_account_id, user_id, body_hash_txt, message_id_txt || n, mime_txt, now() - interval '1 hour'
+       FROM outbox CROSS JOIN generate_series(1, 99) AS n`,
+    )
+    const [unclear, other] = [await acceptBeside(busy), await acceptBeside(calm)]
+    await query(
+      `UPDATE outbox SET due_at_utc = now() - interval '1 minute', status_cd = CASE outbox_id WHEN $1 THEN 'unconfirmed' ELSE 'queued' END
+       WHERE outbox_id IN ($1, $2)`,
+      [unclear, other],
+    )
+    const db = createDb({ connectionString: testAddresses.TEST_DATABASE_URL })
+    const first = await dueSends(db, 2)
+    expect(first.map(({ outbox_id }) => outbox_id).sort()).toEqual([unclear, other].sort())
+    expect([(await dueSends(db, 500)).length, (await dueSends(db, 500)).length]).toEqual([60, 39])
   })
 
   it('and a mailbox being disconnected at that moment lock in one order', async () => {

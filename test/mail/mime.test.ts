@@ -190,6 +190,29 @@ describe('a recipient', () => {
     expect(readRecipient(text)).toBeNull()
   })
 
+  it('is taken in parts, as messages give it', () => {
+    expect(readRecipient({ name: 'Other, "Ann"', address: 'Ann@X.io' })).toEqual({
+      name: 'Other, "Ann"',
+      address: 'Ann@x.io',
+    })
+    expect(readRecipient({ name: '', address: 'a@日本.jp' })).toEqual({ name: '', address: 'a@xn--wgv71a.jp' })
+    // A stranger wrote it: it is answered all the same.
+    expect(readRecipient({ name: 'boss@x.io', address: 'evil@x.io' })).toEqual({ name: '', address: 'evil@x.io' })
+    expect(readRecipient({ name: 'A\u2028nn', address: 'a@x.io' })).toEqual({ name: 'A nn', address: 'a@x.io' })
+  })
+
+  it.each([
+    { name: 'A\r\nBcc: evil@x.io', address: 'a@x.io' },
+    { name: 'A\u0000nn', address: 'a@x.io' },
+    { name: 'n'.repeat(201), address: 'a@x.io' },
+    { name: '', address: 'a@x.io\n' },
+    { name: '', address: 'a@x.io, evil@x.io' },
+    { name: '', address: 'Ann <a@x.io>' },
+    { name: '', address: '' },
+  ])('ML-20 is not %j in parts', (parts) => {
+    expect(readRecipient(parts)).toBeNull()
+  })
+
   it('loses a misleading name where a stranger wrote it', () => {
     expect(recipientOf('boss@x.io', 'evil@x.io')).toEqual({ name: '', address: 'evil@x.io' })
     expect(recipientOf('An\r\nn', 'a@x.io')).toEqual({ name: 'An n', address: 'a@x.io' })
@@ -226,6 +249,11 @@ describe('a request', () => {
     ['101 recipients', { to: Array<string>(50).fill('a@x.io'), bcc: Array<string>(51).fill('b@x.io') }, ['to']],
     ['nobody', { to: [] }, ['to']],
     ['no subject', { subject: null }, ['subject']],
+    [
+      'a line break in a part of a recipient',
+      { to: [{ name: 'a\nb', address: 'a@x.io' }], bcc: [{ name: '', address: 'a@x.io\r' }] },
+      ['to.0', 'bcc.0'],
+    ],
     ['CR in the subject', { subject: 'a\rBcc: x@x.io' }, ['subject']],
     ['LF in the subject', { subject: 'a\nb' }, ['subject']],
     ['NUL in the subject', { subject: 'a\u0000' }, ['subject']],

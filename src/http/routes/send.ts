@@ -15,7 +15,10 @@ const bodyLimitBytes = 10 * 1_024 * 1_024
 const forUser = z.strictObject({ user_id: uuid.optional().describe('For service keys: on whose behalf') })
 const status = z.enum(['queued', 'sending', 'unconfirmed', 'sent', 'failed'])
 // Generous: what is an address, and what a name may hold, is the verb's matter.
-const recipient = z.string().min(1).max(1_000)
+const recipient = z.union([
+  z.string().min(1).max(1_000),
+  z.strictObject({ name: z.string().max(1_000).default(''), address: z.string().min(1).max(1_000) }),
+])
 /** Cut before its items are looked at: a body of ten megabytes has room for millions. */
 function few<T extends z.ZodType>(item: T, most: number) {
   const cut = (given: unknown): unknown => (Array.isArray(given) ? given.slice(0, most + 1) : given)
@@ -25,7 +28,9 @@ const recipients = few(recipient, mostRecipients)
 
 const sendBody = z.strictObject({
   from: recipient.describe('The address of one of your mailboxes'),
-  to: recipients.describe('`a@b.example` or `Name <a@b.example>`, one address each; 100 with cc and bcc'),
+  to: recipients.describe(
+    '`a@b.example`, `Name <a@b.example>` or `{ name, address }` as messages give it, one address each; 100 with cc and bcc',
+  ),
   cc: recipients,
   bcc: recipients,
   subject: z.string().max(subjectCharacters).optional().describe('In a reply: `Re: …` of the original where absent'),

@@ -21,10 +21,21 @@ export function endsHeader(text: string): boolean {
 }
 
 /**
+ * As `readTyped`, or in parts, as lists of mail give people. A name in parts is often a stranger's: where it would mislead
+ * it is left out, and a separator in it is a blank, so that every message can be answered.
+ */
+export function readRecipient(given: string | Mailbox): Mailbox | null {
+  if (typeof given === 'string') return readTyped(given)
+  const { name, address } = given
+  if (/\p{Cc}/u.test(name) || endsHeader(address) || [...name].length > nameCharacters) return null
+  return recipientOf(name, address)
+}
+
+/**
  * Reads `a@x.io`, `Name <a@x.io>` or `"Name, with commas" <a@x.io>`. Null for anything else: two addresses, a group, a
  * comment, an unquoted name that looks like an address or a list, a line break (RFC 5322 §3.4; SECURITY ML-20).
  */
-export function readRecipient(text: string): Mailbox | null {
+function readTyped(text: string): Mailbox | null {
   if (endsHeader(text) || !text.isWellFormed()) return null
   const framed = /^(?<shown>[^<>]*)<(?<inner>[^<>]*)>$/.exec(text.trim())
   // A quoted name may hold angle brackets of its own; they are then none of the address.

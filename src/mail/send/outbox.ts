@@ -46,7 +46,7 @@ export async function acceptEmail(
   origin: RequestOrigin,
 ): Promise<Accepted> {
   const draft = admitRequest(request)
-  const bodyHash = await hashOf(request)
+  const bodyHash = await hashOf(request, draft)
   const { idempotencyKey } = options
   const sought = { ...callerParams(claim), ...options, replyToId: request.replyToEmailId }
   for (let look = 1; look <= mostLooks; look += 1) {
@@ -124,12 +124,15 @@ function newMessageId(address: string): string {
   return `<${randomToken(16)}.${randomToken(16)}@${address.slice(address.lastIndexOf('@') + 1)}>`
 }
 
-/** Of all that was asked for; attachments by a digest each, so that no second copy of them all is held. */
-async function hashOf(request: EmailRequest): Promise<string> {
+/**
+ * Of all that was asked for: people as they were understood, whichever way they were written; attachments by a digest
+ * each, so that no second copy of them all is held.
+ */
+async function hashOf(request: EmailRequest, { from, to, cc, bcc }: Draft): Promise<string> {
   const attachments: unknown[] = []
   for (const { contentBase64, ...rest } of request.attachments)
     attachments.push({ ...rest, content: await sha256(contentBase64) })
-  const { from, to, cc, bcc, subject, text, html, replyToEmailId } = request
+  const { subject, text, html, replyToEmailId } = request
   return sha256(JSON.stringify([from, to, cc, bcc, subject, text, html, replyToEmailId, attachments]))
 }
 

@@ -4,12 +4,12 @@ import { fromBase64 } from '../../crypto/encoding.ts'
 import { AppError, type InputProblem } from '../../errors.ts'
 import { endsHeader, type Mailbox, readRecipient } from './addresses.ts'
 
-/** As it was typed. */
+/** As it was typed; people in parts, too. */
 export interface EmailRequest {
-  readonly from: string
-  readonly to: readonly string[]
-  readonly cc: readonly string[]
-  readonly bcc: readonly string[]
+  readonly from: string | Mailbox
+  readonly to: readonly (string | Mailbox)[]
+  readonly cc: readonly (string | Mailbox)[]
+  readonly bcc: readonly (string | Mailbox)[]
   /** Null in a reply: the original's, answered. */
   readonly subject: string | null
   /** Null where there is HTML: its text then. */
@@ -62,8 +62,8 @@ export function admitRequest(request: EmailRequest): Draft {
     return null
   }
   const recipients = (field: 'to' | 'cc' | 'bcc'): Mailbox[] =>
-    request[field].flatMap((text, at) => {
-      const mailbox = readRecipient(text)
+    request[field].flatMap((given, at) => {
+      const mailbox = readRecipient(given)
       if (mailbox === null) refuse(`${field}.${at}`, 'must be one address, alone or as "Name <address>"')
       return mailbox ?? []
     })
