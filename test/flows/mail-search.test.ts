@@ -308,6 +308,23 @@ describe('attachments', () => {
     expect((await google.calls()).log).toEqual([])
   })
 
+  it.each([
+    ['429', 429, {}],
+    ['403 for quota', 403, { errors: [{ reason: 'rateLimitExceeded' }] }],
+  ])('ML-06 of a mailbox that the provider slows down (%s) are for later', async (_, status, details) => {
+    const { id, parts } = await numbers()
+    await google.fault({
+      path: '/gmail/v1/users/me/messages/*',
+      status,
+      headers: { 'Retry-After': '17' },
+      body: { error: { code: status, ...details } },
+    })
+    const refused = await call(`/emails/${id}/attachments/${parts.get('final v2.PDF')}`, { bearer })
+    expect(refused.headers.get('Retry-After')).toBe('17')
+    expect(await refusal(refused)).toEqual([429, 'rate_limited'])
+    expect((await onlyMailbox(bearer)).status).toBe('active')
+  })
+
   it('a refused token is renewed once; a second refusal ends the grant', async () => {
     const { id, parts } = await numbers()
     const path = `/emails/${id}/attachments/${parts.get('final v2.PDF')}`

@@ -53,7 +53,14 @@ export function declareAttachments(emails: Resource): void {
       params: z.object({ id: uuid, part_id: partId }),
       query: z.strictObject(forUser),
       answers: { 200: { description: 'The file', mediaType: '*/*', schema: z.string() } },
-      errors: ['forbidden', 'insufficient_scope', 'not_found', 'needs_reauthorization', 'provider_unavailable'],
+      errors: [
+        'forbidden',
+        'insufficient_scope',
+        'not_found',
+        'needs_reauthorization',
+        'rate_limited',
+        'provider_unavailable',
+      ],
     },
     (c, input) => {
       const which = { emailId: input.params.id, partId: input.params.part_id, forUserId: input.query.user_id ?? null }

@@ -45,8 +45,8 @@ async function find(deps: Pick<AttachmentDeps, 'db'>, claim: CallerClaim, which:
 
 /**
  * Opens it by message and part. Throws 401; 403 `forbidden`, `insufficient_scope`; 404 (unknown, another's, hidden, of a
- * disconnected mailbox, gone at the provider); 409 `needs_reauthorization`; 422; 429 where the mailbox's quota is spent;
- * 503 `provider_unavailable`, with the provider's own wait.
+ * disconnected mailbox, gone at the provider); 409 `needs_reauthorization`; 422; 429 where the mailbox's quota is spent, by
+ * our count or the provider's; 503 `provider_unavailable`. Both with the wait, the provider's own where it named one.
  */
 export async function openAttachment(deps: AttachmentDeps, claim: CallerClaim, which: Which): Promise<OpenAttachment> {
   const row = await find(deps, claim, which)
@@ -90,7 +90,9 @@ function refusalOf(failure: ProviderFailure): AppError {
       return new AppError('insufficient_scope')
     case 'refused':
       return new AppError('not_found')
-    default:
-      return new AppError('provider_unavailable', { retryAfterSeconds: Math.max(1, failure.retryAfterSeconds ?? 5) })
+    default: {
+      const code = failure.kind === 'rate_limited' ? 'rate_limited' : 'provider_unavailable'
+      return new AppError(code, { retryAfterSeconds: Math.max(1, failure.retryAfterSeconds ?? 5) })
+    }
   }
 }
