@@ -167,8 +167,9 @@ class Backend {
   /** Resets the session and waits among the spares for a client with the same start-up message, but not for long. */
   release(spares: Set<Backend>): void {
     this.owner = null
+    if (this.socket.destroyed) return
     this.spares = spares
-    this.timer = setTimeout(() => this.socket.destroy(), SPARE_MS)
+    this.timer = setTimeout(() => this.socket.destroy(), SPARE_MS).unref()
     this.rest = Buffer.alloc(0)
     this.socket.write(discardAll)
   }
