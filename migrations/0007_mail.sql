@@ -87,6 +87,7 @@ CREATE TABLE "mail_syncs" (
 	"relisted_at_utc" timestamp with time zone,
 	"relist_added_cnt" integer DEFAULT 0 NOT NULL,
 	"relist_deleted_cnt" integer DEFAULT 0 NOT NULL,
+	"wait_until_utc" timestamp with time zone,
 	"units_window_at_utc" timestamp with time zone DEFAULT now() NOT NULL,
 	"units_used_cnt" integer[] DEFAULT '{}' NOT NULL,
 	"created_at_utc" timestamp with time zone DEFAULT now() NOT NULL,

@@ -341,16 +341,38 @@ describe('what never ends', () => {
     await json(sync(box))
     expect(await skip()).toEqual([{ code: 'later', n: 1 }])
     await query(
-      `UPDATE mail_skips SET attempt_cnt = 9, modified_at_utc = now() - interval '7 hours' WHERE user_mail_account_id = $1`,
+      `UPDATE mail_skips SET attempt_cnt = 19, modified_at_utc = now() - interval '7 hours' WHERE user_mail_account_id = $1`,
+      [box.id],
+    )
+    // However often: it is asked for until a week has passed.
+    await json(sync(box))
+    expect(await skip()).toEqual([{ code: 'later', n: 20 }])
+    await query(
+      `UPDATE mail_skips SET created_at_utc = now() - interval '8 days', modified_at_utc = now() - interval '7 hours' WHERE user_mail_account_id = $1`,
       [box.id],
     )
     await json(sync(box))
-    expect(await skip()).toEqual([{ code: 'unanswered', n: 10 }])
+    expect(await skip()).toEqual([{ code: 'unanswered', n: 21 }])
     await google.resetCalls()
-    await json(sync(box))
+    await consume({ kind: 'sync', mail_account_id: box.id }, { SYNC_QUEUE: heldQueue() })
     expect((await google.calls()).log.filter(({ path }) => path === batchPath)).toEqual([])
     await google.clearFaults()
     await walkWhole(box)
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+  })
+
+  it('stands in nobody’s way: one message that makes each request for it fail', async () => {
+    const box = await newBox()
+    await letters(box.email, 4)
+    await json(sync(box))
+    await letters(box.email, 3)
+    // After failures they are asked for one by one.
+    await query(`UPDATE mail_syncs SET failure_cnt = 6 WHERE user_mail_account_id = $1`, [box.id])
+    await google.fault({ path: batchPath, status: 503, times: 1 })
+    expect(await json<Synced>(sync(box))).toMatchObject({ inserted: 2 })
+    expect(await count('mail_skips', `error_cd = 'later' AND user_mail_account_id = $1`, [box.id])).toBe(1)
+    await query(`UPDATE mail_skips SET modified_at_utc = now() - interval '1 hour'`)
+    expect(await json<Synced>(sync(box))).toMatchObject({ inserted: 1 })
     expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
   })
 
@@ -559,6 +581,56 @@ describe('a whole mailbox', () => {
     expect(await json<Synced>(sync(box))).toEqual({ ...nothing, has_more: false })
   })
 
+  it('is in step with its history while it is listed again, and the wish for the newest waits without starting it anew', async () => {
+    const box = await newBox()
+    await google.generateMail(box.email, 60, 9)
+    await json(sync(box, { count: 50 }))
+    const [old = ''] = Object.keys(await storedMail(box.id))
+    await google.expireHistory(box.email)
+    // The list cannot be read just now, history can.
+    await google.fault({ path: '/gmail/v1/users/me/messages', status: 503, times: null })
+    await sync(box, {}, { env: held() })
+    const walk = async () =>
+      (
+        await query<{ id: string; cursor: string; wanted: number | null }>(
+          `SELECT walk_id AS id, walk_cursor_txt AS cursor, wanted_cnt AS wanted FROM mail_syncs WHERE user_mail_account_id = $1`,
+          [box.id],
+        )
+      )[0]
+    const before = await walk()
+    expect(await record(box)).toMatchObject({ state: 'running', kind: 'relist' })
+    const [fresh = ''] = await letters(box.email, 1)
+    await google.deleteMail(box.email, [old])
+    await consume({ kind: 'sync', mail_account_id: box.id }, { SYNC_QUEUE: heldQueue() })
+    const stored = await storedMail(box.id)
+    expect([fresh in stored, old in stored]).toEqual([true, false])
+    await json(sync(box, { count: 61 }, { env: held() }), 202)
+    await json(sync(box, { count: 55 }, { env: held() }), 202)
+    const after = await walk()
+    expect(after).toMatchObject({ id: before?.id, wanted: 61 })
+    expect(BigInt(after?.cursor ?? 0) > BigInt(before?.cursor ?? 0)).toBe(true)
+    await google.clearFaults()
+    await drain(box.id)
+    await drain(box.id)
+    expect(await record(box)).toMatchObject({ state: 'done', relisted: { count: 1 } })
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+  })
+
+  it('a re-list brings what came since the last sync, though nothing is stored', async () => {
+    const box = await newBox()
+    const ids = await letters(box.email, 2)
+    await json(sync(box))
+    await google.deleteMail(box.email, ids)
+    await json(sync(box))
+    await query(
+      `UPDATE user_mail_accounts SET last_synced_at_utc = now() - interval '1 hour', sync_cursor_txt = 'not a cursor' WHERE user_mail_account_id = $1`,
+      [box.id],
+    )
+    await letters(box.email, 3)
+    await drain(box.id)
+    expect(Object.keys(await storedMail(box.id))).toHaveLength(3)
+  })
+
   it('a re-list goes back as far as the mail that is here', async () => {
     const box = await newBox()
     await google.generateMail(box.email, 60, 2)
@@ -659,6 +731,14 @@ describe('what the provider refuses', () => {
     )
     expect(row).toMatchObject({ failures: 1, error: 'quota_exceeded' })
     expect(row?.wait).toBeGreaterThan(110)
+    // Nobody calls the provider before, not for a person either; another mailbox's work goes on.
+    await google.resetCalls()
+    const early = await sync(one)
+    expect(early.status).toBe(429)
+    expect(Number(early.headers.get('Retry-After'))).toBeGreaterThan(110)
+    await consume({ kind: 'sync', mail_account_id: one.id }, { SYNC_QUEUE: heldQueue() })
+    expect(await gmailCalls()).toBe(0)
+    await query(`UPDATE mail_syncs SET wait_until_utc = now() WHERE user_mail_account_id = $1`, [one.id])
     expect(await json<Synced>(sync(one))).toMatchObject({ inserted: 3 })
     expect(await record(one)).toMatchObject({ last_error: null })
   })
@@ -668,8 +748,16 @@ describe('what the provider refuses', () => {
     const scopes = { error: { code: 403, errors: [{ reason: 'insufficientPermissions' }] } }
     await google.fault({ path: '/gmail/v1/users/me/*', status: 403, body: scopes, times: null })
     expect(await refusal(sync(box))).toEqual([403, 'insufficient_scope'])
-    expect(await count('user_mail_accounts', 'sync_due_at_utc IS NULL AND user_mail_account_id = $1', [box.id])).toBe(1)
+    expect(
+      await count('user_mail_accounts', `sync_due_at_utc > now() + interval '23 hours' AND user_mail_account_id = $1`, [
+        box.id,
+      ]),
+    ).toBe(1)
     expect(await record(box)).toMatchObject({ last_error: 'insufficient_scope' })
+    await google.resetCalls()
+    const queue = heldQueue()
+    await tick({ SYNC_INTERVAL_SECONDS: '300', SYNC_QUEUE: queue })
+    expect([queue.bodies, await gmailCalls()]).toEqual([[], 0])
   })
 
   it('a refused token is renewed once, then the grant is given up', async () => {
@@ -731,6 +819,7 @@ describe('what the provider refuses', () => {
     // A provider that is not offered any more is not asked, and nobody is kept waiting by a lease.
     const without = held({ GOOGLE_CLIENT_ID: undefined, GOOGLE_CLIENT_SECRET: undefined })
     expect(await refusal(sync(box, {}, { env: without }))).toEqual([503, 'provider_unavailable'])
+    await query('UPDATE mail_syncs SET wait_until_utc = NULL WHERE user_mail_account_id = $1', [box.id])
     expect(await json<Synced>(sync(box))).toMatchObject(nothing)
   })
 
@@ -841,6 +930,21 @@ describe('a mailbox let go of', () => {
     expect(await count('emails', shown, [box.id])).toBe(3)
   })
 
+  it('a page counts all that a stranger may make long: parts and people as well as text', () => {
+    const page = emptyPage()
+    const attachments = Array.from({ length: 1_000 }, (_, at) => ({
+      partId: `1.${at}`,
+      filename: 'f'.repeat(255),
+      contentType: 'application/octet-stream',
+      sizeBytes: 1,
+      contentId: 'c'.repeat(255),
+    }))
+    const to = Array.from({ length: 500 }, (_, at) => ({ name: 'n'.repeat(100), address: `a${at}@example.com` }))
+    addMessage(page, crypto.randomUUID(), { ...plain, id: 'a1', attachments, to }, new Map())
+    const { size } = new Blob([JSON.stringify([...page.messages.values(), page.parts])])
+    expect(page.bytes).toBeGreaterThan(size * 0.9)
+  })
+
   it('what PostgreSQL cannot store is skipped alone', async () => {
     const box = await newBox()
     await query(
@@ -860,14 +964,16 @@ describe('a mailbox let go of', () => {
       leaseId: box.id,
       markId: null,
       patchedWalkId: null,
+      patchedWanted: null,
       isSynced: true,
       dueSeconds: null,
       releases: true,
       yields: false,
       unitsWanted: 0,
       unitsLeast: 0,
-      unitsBack: 0,
-      unitsBackAge: 0,
+      unitsHeld: 0,
+      givesBack: false,
+      unitsAge: 0,
       ...limitsOf({ unitsPerMailbox: 1_000, unitsPerProject: 1_000 }, 'interactive'),
     }
     const db = createDb({ connectionString: testAddresses.TEST_DATABASE_URL })

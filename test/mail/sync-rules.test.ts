@@ -84,5 +84,5 @@ it('gives people all of a minute’s units, and a back-fill three quarters of th
 })
 
 it('asks a slow provider for fewer at once', () => {
-  expect([0, 1, 2, 3, 99].map(firstBatchSize)).toEqual([50, 25, 12, 6, 4])
+  expect([0, 1, 2, 3, 99].map(firstBatchSize)).toEqual([50, 25, 12, 6, 1])
 })

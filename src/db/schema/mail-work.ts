@@ -47,6 +47,8 @@ export const mailSyncs = pgTable(
     relistedAt: utc('relisted_at_utc'),
     relistAddedCount: integer('relist_added_cnt').notNull().default(0),
     relistDeletedCount: integer('relist_deleted_cnt').notNull().default(0),
+    /** The provider asked not to be called before. */
+    waitUntil: utc('wait_until_utc'),
     /** The mailbox's quota: units reserved in each five seconds up to that moment, the newest first. */
     unitsWindowAt: utc('units_window_at_utc').notNull().defaultNow(),
     unitsUsed: integer('units_used_cnt').array().notNull().default(sql`'{}'`),

@@ -18,7 +18,7 @@ const longestPauseSeconds = 3
 /**
  * Fetches these messages into the page. What is gone at the provider is deleted here, what cannot be read is recorded and
  * skipped, what was not answered for is asked once more and else recorded as `later`, so that no cursor loses it.
- * @param onBatch after each batch: how many of the ids are dealt with
+ * @param onBatch after each batch: how many of the ids are dealt with for good
  */
 export async function fetchMessages(
   run: SyncRun,
@@ -31,8 +31,7 @@ export async function fetchMessages(
     const isFull = run.page.messages.size + Math.min(waiting.length, batchSize) > batchSize
     if (depth === 'full' && isFull && run.page.messages.size > 0) await storeForNext(run, waiting.length)
     const batch = waiting.splice(0, await batchUnits(run, waiting.length))
-    await fetchBatch(run, batch, depth)
-    onBatch(batch.length)
+    onBatch(batch.length - (await fetchBatch(run, batch, depth)))
   }
 }
 
@@ -42,9 +41,10 @@ async function storeForNext(run: SyncRun, waiting: number): Promise<void> {
   await flush(run, { wanted: Math.max(0, wanted - run.units), least: 1 })
 }
 
-async function fetchBatch(run: SyncRun, batch: readonly string[], depth: Depth): Promise<void> {
+/** Returns how many were not answered for. */
+async function fetchBatch(run: SyncRun, batch: readonly string[], depth: Depth): Promise<number> {
   const first = await askBatch(run, batch, depth)
-  if (first.length === 0) return
+  if (first.length === 0) return 0
   const cost = first.length * run.adapter.costs.message
   const second = first.length < batch.length && cost <= run.units ? await askAgain(run, first, depth) : first
   for (const { id } of second) run.page.skips.set(id, 'later')
@@ -52,7 +52,7 @@ async function fetchBatch(run: SyncRun, batch: readonly string[], depth: Depth):
   const limits = second.filter(({ isRateLimit }) => isRateLimit)
   const [limit] = limits
   // One alone may be refused for ever, and stands in nobody's way.
-  if (limit === undefined || limits.length <= Math.max(1, batch.length / 2)) return
+  if (limit === undefined || limits.length <= Math.max(1, batch.length / 2)) return second.length
   // Too fast: what was brought is stored, and the rest waits its time.
   const { code, retryAfterSeconds } = limit
   throw new SyncStop({ kind: 'failure', failure: { ok: false, kind: 'rate_limited', code, retryAfterSeconds } })
@@ -88,6 +88,8 @@ async function askBatch(run: SyncRun, batch: readonly string[], depth: Depth): P
       }
     }
     if (failure === null || waiting.size === 0) return [...waiting.values()]
+    // Asked for alone, it may be why: it is owed, and nothing waits for it.
+    if (failure.kind === 'unavailable' && batch.length === 1) return [...waiting.values()]
     // Returns where the token was renewed: the rest is asked for again.
     await overcome(run, failure)
   }

@@ -6,6 +6,7 @@ import { callerCtes, param } from '../../db/caller.ts'
 import { statement } from '../../db/client.ts'
 import { inReach, ownerCte, type ReachParams, type ReachRow, reachColumns } from '../../db/reach.ts'
 import { countProjectUnits, grantOf, minuteOf, slotsAfter, type UnitParams } from '../quota.sql.ts'
+import { walkDueSeconds } from './policy.ts'
 
 export type LeaseKind = 'on_demand' | 'background' | 'back_fill'
 export type WalkKind = 'newest' | 'full' | 'relist'
@@ -16,7 +17,7 @@ export type WalkState = 'none' | 'queued' | 'running' | 'done' | 'failed'
  * - `awaited` a back-fill has it, and lets go after its page: ask again
  * - `running` another sync has it
  * - `not_offered` its provider is not offered any more
- * - `limited` too few quota units are left: not before `waitSeconds`
+ * - `limited` too few quota units are left, or the provider asked to be left alone: not before `waitSeconds`
  */
 export type LeaseVerdict =
   | 'leased'
@@ -81,11 +82,12 @@ const leaseCtes = (kind: SQL): SQL => sql`
     SELECT s.* FROM mail_syncs s JOIN found ON found.user_mail_account_id = s.user_mail_account_id FOR UPDATE OF s
   ),
   judged AS MATERIALIZED (
-    SELECT found.*, ${kind} AS kind, box.slots, quota.granted, quota.wait,
+    SELECT found.*, ${kind} AS kind, box.slots, quota.granted,
+      greatest(quota.wait, coalesce(ceil(extract(epoch FROM looked.wait_until_utc - now())), 0))::int AS wait,
       coalesce(found.objection, CASE
         WHEN NOT found.provider_cd = ANY(${param('offered', 'text[]')}) THEN 'not_offered'
         WHEN looked.lease_until_utc > now() THEN CASE looked.lease_kind_cd WHEN 'back_fill' THEN 'awaited' ELSE 'running' END
-        WHEN quota.granted = 0 THEN 'limited'
+        WHEN quota.granted = 0 OR looked.wait_until_utc > now() THEN 'limited'
         ELSE 'leased'
       END) AS verdict
     FROM found
@@ -140,6 +142,8 @@ export const foundInReach: SQL = sql`
       AND a.user_mail_account_id = coalesce(${param('accountId', 'uuid')}, a.user_mail_account_id)
       AND a.email_address_txt = coalesce(${param('email', 'text')}, a.email_address_txt)
     ORDER BY a.user_mail_account_id DESC LIMIT 1
+    -- Before the sync record, as everywhere, and with the cursor as it is once the lease is free.
+    FOR NO KEY UPDATE OF a
   )`
 
 /** For somebody who waits for the answer. A back-fill that has the lease is told so. */
@@ -155,7 +159,7 @@ export const leaseOnDemand = statement<ReachParams & LeaseParams & WhichMailbox,
   FROM caller LEFT JOIN owner ON true LEFT JOIN judged ON true LEFT JOIN leased ON true`,
 )
 
-/** For our own work, while the mailbox is connected and well and its user active. Without quota it is due again when there is some. */
+/** For our own work, while the mailbox is connected and well and its user active. Without quota it is due again when there is some; a walk is sent on by a message, and its clock makes up for that. */
 export const leaseForWork = statement<LeaseParams & { readonly accountId: string }, LeaseRow>(
   'sync-lease-work',
   sql`WITH found AS (
@@ -167,7 +171,7 @@ export const leaseForWork = statement<LeaseParams & { readonly accountId: string
   ),
   ${leaseCtes(sql`CASE WHEN looked.walk_state_cd IN ('queued', 'running') THEN 'back_fill' ELSE 'background' END`)},
   postponed AS (
-    UPDATE user_mail_accounts a SET sync_due_at_utc = now() + make_interval(secs => judged.wait) FROM judged
+    UPDATE user_mail_accounts a SET sync_due_at_utc = now() + make_interval(secs => judged.wait + CASE judged.kind WHEN 'back_fill' THEN ${sql.raw(String(walkDueSeconds))} ELSE 0 END) FROM judged
     WHERE judged.verdict = 'limited' AND a.user_mail_account_id = judged.user_mail_account_id AND a.sync_due_at_utc IS NOT NULL
   )
   SELECT ${leaseColumns}

@@ -9,7 +9,7 @@ import { readLabelsIfDue } from './labels.ts'
 import { leaseForWork } from './lease.sql.ts'
 import { batchSize, firstCount, readScope, startUnits } from './policy.ts'
 import { beginRun, isOpenState, offeredProviders, type SyncDeps, type SyncRun } from './run.ts'
-import { fetchLater, followHistory, isRelisting, syncFirst } from './steps.ts'
+import { fetchLater, followHistory, historyCursor, syncFirst } from './steps.ts'
 import { continueWalk, startRelist } from './walk.ts'
 import { workUnderLease } from './work.ts'
 
@@ -71,9 +71,10 @@ async function leaseRun(deps: SyncDeps, accountId: string): Promise<SyncRun | nu
 async function syncSteps(run: SyncRun): Promise<boolean> {
   await readLabelsIfDue(run)
   await fetchLater(run)
-  if (run.cursor === null) await syncFirst(run, firstCount)
-  else if (!isRelisting(run)) {
-    const outcome = await followHistory(run, run.cursor)
+  const cursor = historyCursor(run)
+  if (cursor === null) await syncFirst(run, firstCount)
+  else {
+    const outcome = await followHistory(run, cursor)
     if (outcome === 'stopped') return true
     if (outcome === 'expired') await startRelist(run)
   }

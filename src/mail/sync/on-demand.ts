@@ -14,7 +14,7 @@ import { sendSync } from './mailbox.ts'
 import { onDemandMost, readScope, startUnits } from './policy.ts'
 import { requestWalk, type SyncRecord } from './record.ts'
 import { beginRun, offeredProviders, type SyncCounts, type SyncDeps, type SyncRun } from './run.ts'
-import { bringNewest, fetchLater, followHistory, isRelisting, syncFirst } from './steps.ts'
+import { bringNewest, fetchLater, followHistory, historyCursor, syncFirst } from './steps.ts'
 import { startRelist } from './walk.ts'
 import { refusalOf, workUnderLease } from './work.ts'
 
@@ -118,12 +118,10 @@ async function leaseRun(
 async function syncSteps(run: SyncRun, count: number): Promise<{ hasMore: boolean; isUnfinished: boolean }> {
   await readLabelsIfDue(run)
   await fetchLater(run)
-  if (run.cursor === null) return { hasMore: await syncFirst(run, count), isUnfinished: false }
-  let isUnfinished = false
-  if (!isRelisting(run)) {
-    const outcome = await followHistory(run, run.cursor)
-    if (outcome === 'expired') await startRelist(run)
-    isUnfinished = outcome === 'stopped'
-  }
+  const cursor = historyCursor(run)
+  if (cursor === null) return { hasMore: await syncFirst(run, count), isUnfinished: false }
+  const outcome = await followHistory(run, cursor)
+  if (outcome === 'expired') await startRelist(run)
+  const isUnfinished = outcome === 'stopped'
   return { hasMore: (await bringNewest(run, count)) || isUnfinished, isUnfinished }
 }

@@ -8,8 +8,8 @@ export const readScope = 'https://www.googleapis.com/auth/gmail.readonly'
 
 /** One request of the provider brings so many messages at most (Gmail's batch guide: more than 50 is not recommended). */
 export const batchSize = 50
-/** A slow provider is asked for no fewer. */
-export const smallestBatch = 4
+/** A slow provider is asked for fewer and fewer, in the end one by one: one message may be why it fails. */
+export const smallestBatch = 1
 /** More text than this is not held, nor sent in one statement. */
 export const pageBytes = 4 * 1_024 * 1_024
 /** A request that asks for more than this goes through the queue. */
@@ -19,6 +19,10 @@ export const firstCount = 50
 /** One message of the queue works so long at a walk, then makes room. */
 export const sliceMs = 22_000
 export const slicePages = 20
+/** A provider that asks for a longer wait is asked again after this. */
+export const longestWaitSeconds = 3_600
+/** A mailbox that only its owner can open again is looked at so often. */
+export const closedSeconds = 86_400
 /** A lost message of an open walk is made up for after so long. */
 export const walkDueSeconds = 60
 
@@ -46,7 +50,7 @@ export function backoffSeconds(failureCount: number, retryAfterSeconds: number |
 /**
  * What a failure means to the mailbox.
  * - `later`  try again after a while
- * - `closed` nothing is tried until its owner connects it again
+ * - `closed` nothing is tried for a day, unless its owner connects it again
  */
 export function judgeSyncFailure(failure: ProviderFailure): { kind: 'later' | 'closed'; code: ErrorCode } {
   switch (failure.kind) {

@@ -62,9 +62,12 @@ const joins = sql`(${isOpen} AND (s.walk_kind_cd = 'full' OR (s.walk_kind_cd = '
       OR (NOT ${isFull} AND coalesce(s.wanted_cnt >= EXCLUDED.wanted_cnt, false))))`
 /** The newest are asked for, and all of it is here. */
 const isHere = sql`(NOT ${isFull} AND s.walk_state_cd = 'done' AND s.walk_since_utc IS NULL AND s.walk_kind_cd IN ('full', 'relist'))`
-/** A re-list of a part goes on as one that does this, too: its cursor is needed. */
+/** A re-list of a part goes on, and brings the newest that were asked for afterwards. */
+const waits = sql`(${isOpen} AND s.walk_kind_cd = 'relist' AND NOT ${isFull})`
+/** A re-list of a part goes on as one of all: its cursor is needed. */
 const widens = sql`(${isOpen} AND s.walk_kind_cd = 'relist')`
-const begun = (fresh: SQL, kept: SQL): SQL => sql`CASE WHEN ${joins} OR ${isHere} THEN ${kept} ELSE ${fresh} END`
+const begun = (fresh: SQL, kept: SQL): SQL =>
+  sql`CASE WHEN ${joins} OR ${isHere} OR ${waits} THEN ${kept} ELSE ${fresh} END`
 const nullUnlessKept = [
   'walk_cursor_txt',
   'walk_page_token_txt',
@@ -94,8 +97,8 @@ export const requestWalkRow = statement<ReachParams & OriginParams & WalkParams,
       walk_state_cd = ${begun(sql`'queued'`, sql`s.walk_state_cd`)},
       -- Another id: whoever works at the walk just now knows of the old wish only, and can store nothing of it.
       walk_id = ${begun(sql`EXCLUDED.walk_id`, sql`s.walk_id`)},
-      walk_since_utc = ${begun(sql`CASE WHEN ${widens} AND NOT ${isFull} THEN s.walk_since_utc ELSE EXCLUDED.walk_since_utc END`, sql`s.walk_since_utc`)},
-      wanted_cnt = ${begun(sql`CASE WHEN ${widens} THEN greatest(s.wanted_cnt, EXCLUDED.wanted_cnt) ELSE EXCLUDED.wanted_cnt END`, sql`s.wanted_cnt`)},
+      walk_since_utc = ${begun(sql`EXCLUDED.walk_since_utc`, sql`s.walk_since_utc`)},
+      wanted_cnt = CASE WHEN ${waits} AND NOT ${joins} THEN greatest(s.wanted_cnt, EXCLUDED.wanted_cnt) ELSE ${begun(sql`EXCLUDED.wanted_cnt`, sql`s.wanted_cnt`)} END,
       counted_cnt = ${begun(sql`0`, sql`s.counted_cnt`)},
       walk_cursor_txt = ${begun(sql`CASE WHEN ${widens} THEN s.walk_cursor_txt END`, sql`s.walk_cursor_txt`)},
       ${sql.join(

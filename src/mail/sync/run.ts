@@ -78,8 +78,9 @@ export interface SyncRun {
   readonly leaseId: string
   readonly counts: SyncCounts
   readonly walk: Walk
-  /** The walk's id as it stands in the database: the fence of its columns. */
+  /** The walk's id and wish as they stand in the database: the fence of its columns. */
   storedWalkId: string | null
+  storedWanted: number | null
   readonly startedAt: number
   /** Names of the user's own labels, by id. */
   labelNames: ReadonlyMap<string, string>
@@ -133,6 +134,7 @@ export function beginRun(deps: SyncDeps, lease: LeaseRow, leaseId: string): Sync
       total: lease.totalCount,
     },
     storedWalkId: lease.walkId,
+    storedWanted: lease.wantedCount,
     startedAt: deps.clock().getTime(),
     labelNames: new Map(lease.labels.filter(({ isSystem }) => !isSystem).map(({ id, name }) => [id, name])),
     labelIds: new Set(lease.labels.map(({ id }) => id)),
@@ -196,14 +198,16 @@ export async function flush(run: SyncRun, options: FlushOptions = {}): Promise<{
       leaseId: run.leaseId,
       markId: run.isWalking ? run.storedWalkId : null,
       patchedWalkId: run.storedWalkId,
+      patchedWanted: run.storedWanted,
       isSynced: options.isSynced ?? false,
       dueSeconds: options.dueSeconds ?? null,
       releases,
       yields: run.lease.kind === 'back_fill',
       unitsWanted: options.wanted ?? 0,
       unitsLeast: options.least ?? 0,
-      unitsBack: returns ? run.units : 0,
-      unitsBackAge: unitsAgeMs(run),
+      unitsHeld: run.units,
+      givesBack: returns,
+      unitsAge: unitsAgeMs(run),
       ...limitsOf(run.deps.sync, run.lease.kind === 'on_demand' ? 'interactive' : 'back_fill'),
     },
     run.labelNames,
@@ -211,6 +215,9 @@ export async function flush(run: SyncRun, options: FlushOptions = {}): Promise<{
   if (!row.isHeld) throw new SyncStop({ kind: 'lost', isConnected: row.isConnected })
   run.stores += 1
   run.storedWalkId = run.walk.id
+  // Somebody may have asked for more meanwhile.
+  run.storedWanted = row.wanted
+  run.walk.wanted = row.wanted
   if (returns) run.units = 0
   if (run.units <= 0) run.unitsSince = run.deps.clock().getTime()
   run.units += row.units

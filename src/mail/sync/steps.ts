@@ -13,6 +13,8 @@ import { findKnown } from './walk.sql.ts'
 
 /** So many pages of history without a change are looked at in a row. */
 const emptyPagesMost = 20
+/** So many deletions and label changes are stored in one statement. */
+const changesMost = 1_000
 /** So many pages of the list bring the newest of them. */
 const newestPagesMost = 5
 
@@ -27,13 +29,15 @@ export async function fetchLater(run: SyncRun): Promise<void> {
 }
 
 /**
- * Brings the mailbox in step with its history, page by page.
+ * Brings the mailbox in step with its history, page by page. During a re-list the walk's own cursor is followed and moved
+ * on: new mail comes meanwhile, and the cursor is fresh when the walk ends.
  * - `stopped` there is more: the saved cursor says where to go on
  * - `stuck`   there may be more, but the provider says nothing new: the next sync asks again
  * - `expired` the provider does not remember the cursor: the mailbox must be listed again
  */
 export async function followHistory(run: SyncRun, cursor: string): Promise<'done' | 'stopped' | 'stuck' | 'expired'> {
-  const left = (): 'stopped' | 'stuck' => (run.cursor === cursor ? 'stuck' : 'stopped')
+  let reached = cursor
+  const left = (): 'stopped' | 'stuck' => (reached === cursor ? 'stuck' : 'stopped')
   let emptyPages = 0
   for (let pageToken: string | null = null; ; ) {
     const page = await ask(run, run.adapter.costs.history, (token) =>
@@ -45,15 +49,32 @@ export async function followHistory(run: SyncRun, cursor: string): Promise<'done
     await applyChanges(run, changes)
     // A page that names no record reaches no further than the one before it.
     if (page.value.cursor !== cursor) {
-      run.page.cursor = page.value.cursor
-      run.cursor = page.value.cursor
+      reached = page.value.cursor
+      moveCursor(run, reached)
     }
+    if (run.page.labels.size + run.page.deleted.size >= changesMost) await flush(run)
     if (nextPageToken === null) return 'done'
     emptyPages = changes.length === 0 ? emptyPages + 1 : 0
     if (nextPageToken === pageToken || emptyPages >= emptyPagesMost) return 'stuck'
     pageToken = nextPageToken
     if (isTimeUp(run)) return left()
   }
+}
+
+/** The cursor goes with the page that holds what it stands for. */
+function moveCursor(run: SyncRun, cursor: string): void {
+  if (isRelisting(run)) {
+    run.walk.cursor = cursor
+    run.page.walkPatch.walk_cursor_txt = cursor
+    return
+  }
+  run.cursor = cursor
+  run.page.cursor = cursor
+}
+
+/** What history is followed from; null where there is none yet. */
+export function historyCursor(run: SyncRun): string | null {
+  return isRelisting(run) ? run.walk.cursor : run.cursor
 }
 
 async function applyChanges(run: SyncRun, changes: readonly MailChange[]): Promise<void> {
@@ -152,7 +173,7 @@ export async function syncFirst(run: SyncRun, count: number): Promise<boolean> {
   return hasMore
 }
 
-/** Whether a re-list is under way: until it ends the cursor is of no use. */
+/** Whether a re-list is under way: until it ends the old cursor is of no use. */
 export function isRelisting(run: SyncRun): boolean {
   return run.walk.kind === 'relist' && isOpenState(run.walk.state)
 }

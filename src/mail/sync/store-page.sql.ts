@@ -4,7 +4,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { param } from '../../db/caller.ts'
 import { statement } from '../../db/client.ts'
-import { countProjectUnits, grantOf, minuteOf, slotsAfter, type UnitParams } from '../quota.sql.ts'
+import { countProjectUnits, type GivenBack, grantOf, minuteOf, slotsAfter, type UnitParams } from '../quota.sql.ts'
 import { isSkipDue, leaseInterval } from './lease.sql.ts'
 
 /** JSON texts are arrays or objects made by store-page.ts. */
@@ -26,19 +26,21 @@ export interface StoreParams extends UnitParams {
   readonly cursor: string | null
   /** Columns of `mail_syncs`. */
   readonly patch: string
-  /** Columns of the walk; they count while `patchedWalkId` is still the one of the row. */
+  /** Columns of the walk; they count while `patchedWalkId` and `patchedWanted` are still those of the row. */
   readonly walkPatch: string
   readonly patchedWalkId: string | null
+  readonly patchedWanted: number | null
   readonly isSynced: boolean
-  /** Seconds until the next background sync; -1 none, null as it was. */
+  /** Seconds until the next background sync; null as it was. */
   readonly dueSeconds: number | null
   readonly releases: boolean
   /** Lets go of the lease where somebody on demand waits for it. */
   readonly yields: boolean
-  /** Reserved and not spent; below nothing: spent beyond that. */
-  readonly unitsBack: number
+  /** Reserved and not spent; below nothing: spent beyond that. Given back with the lease, or where it is asked for. */
+  readonly unitsHeld: number
+  readonly givesBack: boolean
   /** Milliseconds since these were reserved. */
-  readonly unitsBackAge: number
+  readonly unitsAge: number
 }
 
 export interface StoredRow {
@@ -46,6 +48,8 @@ export interface StoredRow {
   readonly isHeld: boolean
   readonly isReleased: boolean
   readonly isWalkOpen: boolean
+  /** Of the walk, as it stands now. */
+  readonly wanted: number | null
   readonly inserted: number
   readonly updated: number
   readonly deleted: number
@@ -103,10 +107,14 @@ const patched = [
   'walk_finished_at_utc',
   'relist_cnt',
   'relisted_at_utc',
+  'wait_until_utc',
 ]
 const patchedColumns = sql.raw(patched.join(', '))
 const isOpen = (row: string): SQL => sql`${sql.raw(row)}.walk_state_cd IN ('queued', 'running')`
-const back = { units: param('unitsBack', 'int'), age: sql`(${param('unitsBackAge', 'int')} / 1000.0::float8)` }
+const backOf = (row: string): GivenBack => ({
+  units: sql.raw(`${row}.units_back`),
+  age: sql`(${param('unitsAge', 'int')} / 1000.0::float8)`,
+})
 
 export const storePageRow = statement<StoreParams, StoredRow>(
   'sync-store-page',
@@ -118,22 +126,22 @@ export const storePageRow = statement<StoreParams, StoredRow>(
     FOR NO KEY UPDATE OF a
   ),
   held AS MATERIALIZED (
-    SELECT s.*, mailbox.provider_cd, mailbox.mail_since_utc,
-      ${param('releases', 'boolean')} OR (${param('yields', 'boolean')} AND s.is_awaited_flg) AS lets_go
+    SELECT s.*, mailbox.provider_cd, mailbox.mail_since_utc, n.lets_go, CASE WHEN n.lets_go OR ${param('givesBack', 'boolean')} THEN ${param('unitsHeld', 'int')} ELSE 0 END AS units_back
     FROM mailbox JOIN mail_syncs s ON s.user_mail_account_id = mailbox.user_mail_account_id
+    CROSS JOIN LATERAL (SELECT ${param('releases', 'boolean')} OR (${param('yields', 'boolean')} AND s.is_awaited_flg) AS lets_go) n
     WHERE s.user_mail_account_id = ${param('accountId', 'uuid')} AND s.lease_id = ${param('leaseId', 'uuid')}
     FOR UPDATE OF s
   ),
   budget AS MATERIALIZED (
-    SELECT held.provider_cd, box.slots, CASE WHEN held.lets_go THEN 0 ELSE quota.granted END AS granted, quota.wait
+    SELECT held.provider_cd, held.units_back, box.slots, CASE WHEN held.lets_go THEN 0 ELSE quota.granted END AS granted, quota.wait
     FROM held
     LEFT JOIN provider_states p ON p.provider_cd = held.provider_cd
-    CROSS JOIN ${minuteOf('held', back)} box
-    CROSS JOIN ${minuteOf('p', back)} project
+    CROSS JOIN ${minuteOf('held', backOf('held'))} box
+    CROSS JOIN ${minuteOf('p', backOf('held'))} project
     CROSS JOIN ${grantOf} quota
   ),
   -- First of those that nobody reads, which PostgreSQL runs from the last to the first: the row of all mailboxes is locked last.
-  counted AS (${countProjectUnits(sql`budget`, sql`budget.granted`, back)}),
+  counted AS (${countProjectUnits(sql`budget`, sql`budget.granted`, { ...backOf('budget'), units: sql`(SELECT budget.units_back FROM budget)` })}),
   stored AS (
     INSERT INTO emails AS e (user_mail_account_id, provider_message_id_txt, walk_id, ${sql.raw(columns.join(', '))})
     SELECT held.user_mail_account_id, r.id, ${param('markId', 'uuid')},
@@ -200,8 +208,8 @@ export const storePageRow = statement<StoreParams, StoredRow>(
     INSERT INTO mail_skips AS k (user_mail_account_id, provider_message_id_txt, error_cd)
     SELECT held.user_mail_account_id, n.id, n.code FROM held CROSS JOIN jsonb_to_recordset(${param('skips', 'jsonb')}) AS n(id text, code text)
     ON CONFLICT (user_mail_account_id, provider_message_id_txt) DO UPDATE SET
-      -- Not answered for again and again: skipped for good, until a full walk asks once more.
-      error_cd = CASE WHEN EXCLUDED.error_cd = 'later' AND k.attempt_cnt >= 9 AND ${isSkipDue} THEN 'unanswered' ELSE EXCLUDED.error_cd END,
+      -- Not answered for in a week: no longer asked for by itself, but by whatever lists it.
+      error_cd = CASE WHEN EXCLUDED.error_cd = 'later' AND k.created_at_utc < now() - interval '7 days' AND ${isSkipDue} THEN 'unanswered' ELSE EXCLUDED.error_cd END,
       attempt_cnt = k.attempt_cnt + CASE WHEN ${isSkipDue} THEN 1 ELSE 0 END,
       modified_at_utc = CASE WHEN ${isSkipDue} OR k.error_cd <> EXCLUDED.error_cd THEN now() ELSE k.modified_at_utc END
   ),
@@ -218,7 +226,7 @@ export const storePageRow = statement<StoreParams, StoredRow>(
     UPDATE mail_syncs s SET
       (${patchedColumns}) = (
         SELECT ${patchedColumns} FROM jsonb_populate_record(s, ${param('patch', 'jsonb')}
-          || CASE WHEN s.walk_id IS NOT DISTINCT FROM ${param('patchedWalkId', 'uuid')} THEN ${param('walkPatch', 'jsonb')} ELSE '{}' END)
+          || CASE WHEN (s.walk_id, s.wanted_cnt) IS NOT DISTINCT FROM (${param('patchedWalkId', 'uuid')}, ${param('patchedWanted', 'int')}) THEN ${param('walkPatch', 'jsonb')} ELSE '{}' END)
       ),
       (relist_added_cnt, relist_deleted_cnt) = (
         SELECT n.added, n.deleted FROM told CROSS JOIN LATERAL (
@@ -237,7 +245,7 @@ export const storePageRow = statement<StoreParams, StoredRow>(
       is_awaited_flg = s.is_awaited_flg AND NOT held.lets_go,
       units_window_at_utc = greatest(now(), s.units_window_at_utc), units_used_cnt = ${slotsAfter(sql`budget.slots`, sql`budget.granted`)}, modified_at_utc = now()
     FROM held, budget WHERE s.user_mail_account_id = held.user_mail_account_id
-    RETURNING s.walk_state_cd, held.lets_go
+    RETURNING s.walk_state_cd, s.wanted_cnt, held.lets_go
   ),
   advanced AS (
     UPDATE user_mail_accounts a SET sync_cursor_txt = coalesce(${param('cursor', 'text')}, a.sync_cursor_txt),
@@ -245,13 +253,13 @@ export const storePageRow = statement<StoreParams, StoredRow>(
       sync_due_at_utc = CASE
         -- Who yields goes on soon, whatever becomes of the one who waited.
         WHEN ${param('dueSeconds', 'int')} IS NULL THEN CASE WHEN kept.lets_go THEN now() + interval '10 seconds' ELSE a.sync_due_at_utc END
-        WHEN ${param('dueSeconds', 'int')} >= 0 THEN now() + make_interval(secs => CASE WHEN ${param('isSynced', 'boolean')} AND ${isOpen('kept')} THEN least(60, ${param('dueSeconds', 'int')}) ELSE ${param('dueSeconds', 'int')} END)
+        ELSE now() + make_interval(secs => CASE WHEN ${param('isSynced', 'boolean')} AND ${isOpen('kept')} THEN least(60, ${param('dueSeconds', 'int')}) ELSE ${param('dueSeconds', 'int')} END)
       END
     FROM kept WHERE a.user_mail_account_id = ${param('accountId', 'uuid')}
       AND (kept.lets_go OR ${param('isSynced', 'boolean')} OR coalesce(${param('cursor', 'text')}, ${param('dueSeconds', 'int')}::text) IS NOT NULL)
   )
   SELECT EXISTS (SELECT FROM mailbox) AS "isConnected", EXISTS (SELECT FROM held) AS "isHeld", coalesce((SELECT lets_go FROM held), true) AS "isReleased",
-    coalesce((SELECT ${isOpen('kept')} FROM kept), false) AS "isWalkOpen", told.inserted AS "inserted", told.updated AS "updated", told.deleted AS "deleted",
+    coalesce((SELECT ${isOpen('kept')} FROM kept), false) AS "isWalkOpen", (SELECT wanted_cnt FROM kept) AS "wanted", told.inserted AS "inserted", told.updated AS "updated", told.deleted AS "deleted",
     coalesce(budget.granted, 0) AS "units", coalesce(budget.wait, 0) AS "waitSeconds"
   FROM told LEFT JOIN budget ON true`,
 )

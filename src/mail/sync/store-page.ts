@@ -111,6 +111,10 @@ export function addMessage(
     search,
     head: head.slice(0, headLength).toWellFormed(),
   })
+  // Whatever a stranger may make long counts: a page is held, and sent, whole.
+  page.bytes += search.length + (message.text?.length ?? 0) + (message.html?.length ?? 0) + 2_000
+  for (const { name, address } of [...Object.values(people).flat(), ...message.replyTo])
+    page.bytes += name.length + address.length + 40
   const seen = new Set<string>()
   for (const [place, part] of message.attachments.entries()) {
     if (seen.has(part.partId)) continue
@@ -124,8 +128,8 @@ export function addMessage(
       size_bytes: part.sizeBytes,
       content_id: part.contentId,
     })
+    page.bytes += part.partId.length + part.filename.length + (part.contentId?.length ?? 0) + 400
   }
-  page.bytes += search.length + (message.text?.length ?? 0) + (message.html?.length ?? 0) + 2_000
   page.settled.add(message.id)
 }
 
@@ -179,7 +183,7 @@ async function storeOneByOne(
 ): Promise<StoredRow> {
   let inserted = 0
   let updated = 0
-  const keepsLease = { isSynced: false, dueSeconds: null, releases: false, yields: false, unitsBack: 0 }
+  const keepsLease = { isSynced: false, dueSeconds: null, releases: false, yields: false, givesBack: false }
   for (const [id, message] of page.messages) {
     const parts = page.parts.filter((part) => part.message === id)
     const alone = { ...emptyPage(), messages: new Map([[id, message]]), parts, settled: new Set([id]) }

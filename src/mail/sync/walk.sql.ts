@@ -17,7 +17,7 @@ export const findKnown = statement<
     AND e.created_at_utc >= a.mail_since_utc
   UNION ALL
   SELECT k.provider_message_id_txt, false, false FROM mail_skips k
-  WHERE k.user_mail_account_id = ${param('accountId', 'uuid')} AND k.provider_message_id_txt = ANY(${param('ids', 'text[]')}) AND k.error_cd <> 'later'`,
+  WHERE k.user_mail_account_id = ${param('accountId', 'uuid')} AND k.provider_message_id_txt = ANY(${param('ids', 'text[]')}) AND k.error_cd NOT IN ('later', 'unanswered')`,
 )
 
 /**
@@ -41,9 +41,11 @@ export const findUnmet = statement<
     CASE WHEN (SELECT count(*) FROM scanned) = ${param('scan', 'int')} THEN (SELECT max(id) FROM scanned) END AS "upTo"`,
 )
 
+/** How far back a re-list goes: to the oldest message that is here, and at least to the last sync. */
 export const findOldest = statement<{ accountId: string }, { readonly oldest: Date | null }>(
   'sync-oldest',
-  sql`SELECT min(e.sent_at_utc) AS "oldest"
-  FROM user_mail_accounts a JOIN emails e ON e.user_mail_account_id = a.user_mail_account_id
-  WHERE a.user_mail_account_id = ${param('accountId', 'uuid')} AND e.created_at_utc >= a.mail_since_utc`,
+  sql`SELECT least(min(e.sent_at_utc), a.last_synced_at_utc) AS "oldest"
+  FROM user_mail_accounts a
+  LEFT JOIN emails e ON e.user_mail_account_id = a.user_mail_account_id AND e.created_at_utc >= a.mail_since_utc
+  WHERE a.user_mail_account_id = ${param('accountId', 'uuid')} GROUP BY a.user_mail_account_id`,
 )

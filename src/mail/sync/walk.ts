@@ -122,7 +122,7 @@ async function walkPage(run: SyncRun, seen: Seen, isSliceOver: () => boolean): P
   const here = rest.filter((id) => known.has(id))
   if (walk.kind !== 'relist') for (const id of here) run.page.met.add(id)
   const counted = (count: number): void => note(run, { counted: walk.counted + count })
-  counted(isSkipped.size + (walk.kind === 'relist' ? 0 : here.length))
+  counted(walk.kind === 'relist' ? 0 : here.length)
   for (const [ids, depth] of [
     [unknown, 'full'],
     // A re-list repairs labels too.

@@ -3,7 +3,15 @@
 
 import { AppError } from '../../errors.ts'
 import type { ProviderFailure } from '../../providers/failure.ts'
-import { backoffSeconds, dueSeconds, judgeSyncFailure, nextInterval, walkDueSeconds } from './policy.ts'
+import {
+  backoffSeconds,
+  closedSeconds,
+  dueSeconds,
+  judgeSyncFailure,
+  longestWaitSeconds,
+  nextInterval,
+  walkDueSeconds,
+} from './policy.ts'
 import { flush, isOpenState, type StopReason, type SyncRun, SyncStop } from './run.ts'
 import { emptyPage } from './store-page.ts'
 
@@ -44,6 +52,7 @@ async function end(run: SyncRun, ending: Ending): Promise<Ending> {
       await flush(run, { releases: true, dueSeconds: ending.waitSeconds + (run.isWalkOpen ? walkDueSeconds : 0) })
       break
     case 'failure':
+      notBefore(run, ending.failure)
       await endBadly(run, ending.failure, judgeSyncFailure(ending.failure))
       break
     case 'refused':
@@ -66,12 +75,24 @@ async function endWell(run: SyncRun): Promise<void> {
     // Somebody looks at this mailbox.
     isBusy || lease.kind === 'on_demand',
   )
-  Object.assign(page.patch, { failure_cnt: 0, last_error_cd: null, interval_seconds_nbr: Math.round(interval) })
+  Object.assign(page.patch, {
+    failure_cnt: 0,
+    last_error_cd: null,
+    wait_until_utc: null,
+    interval_seconds_nbr: Math.round(interval),
+  })
   await flush(run, {
     releases: true,
     isSynced: true,
     dueSeconds: run.isUnfinished ? 1 : dueSeconds(interval, deps.chance()),
   })
+}
+
+/** What the provider asked for holds for everybody: a person, too, is told to come later, and nobody calls it. */
+function notBefore(run: SyncRun, { retryAfterSeconds }: ProviderFailure): void {
+  if (retryAfterSeconds === null) return
+  const waitMs = Math.min(retryAfterSeconds, longestWaitSeconds) * 1_000
+  run.page.patch.wait_until_utc = new Date(run.deps.clock().getTime() + waitMs).toISOString()
 }
 
 async function endBadly(
@@ -89,7 +110,8 @@ async function endBadly(
   if (isClosed && isOpenState(walk.state)) page.walkPatch.walk_state_cd = 'failed'
   await flush(run, {
     releases: true,
-    dueSeconds: isClosed ? -1 : backoffSeconds(lease.failureCount, failure.retryAfterSeconds, deps.chance()),
+    // Connected anew it is due at once. Else a day later, for whoever was closed by mistake.
+    dueSeconds: isClosed ? closedSeconds : backoffSeconds(lease.failureCount, failure.retryAfterSeconds, deps.chance()),
   })
 }
 

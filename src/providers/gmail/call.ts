@@ -45,12 +45,12 @@ export const historyId = z.union([z.string().regex(/^\d{1,30}$/), z.int().min(0)
 /** `INBOX`, `Label_12`, `CATEGORY_SOCIAL`. */
 export const labelId = z.string().regex(/^[^\s\p{C}]{1,255}$/u)
 
-/** The values of a list that are what they should be, each once; none where there is no list. */
+/** The values of a list that are what they should be, each once; none where there is no list. What is no list is refused. */
 export function listOf<T>(item: z.ZodType<T>): z.ZodType<T[]> {
   return z
     .array(z.unknown())
-    .catch([])
-    .transform((list) => [...new Set(list.flatMap((it) => readOne(item, it)))])
+    .nullish()
+    .transform((list) => [...new Set((list ?? []).flatMap((it) => readOne(item, it)))])
 }
 
 function readOne<T>(schema: z.ZodType<T>, value: unknown): T[] {

@@ -41,7 +41,7 @@ const queries = {
   labels: 'format=minimal&fields=id,labelIds',
 } as const
 
-const labelsSchema = z.object({ id: gmailId, labelIds: listOf(labelId) })
+const labelsSchema = z.object({ id: gmailId, labelIds: listOf(labelId).catch([]) })
 const dataSchema = z.object({ data: z.string() })
 
 /** What one message came to; `unreadable` is asked for once more, alone. */

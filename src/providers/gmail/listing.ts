@@ -12,7 +12,8 @@ const HISTORY_PAGE_SIZE = 100
 const MAX_LIST_SIZE = 500
 const MAX_LABEL_NAME_LENGTH = 255
 
-const pageToken = z.string().min(1).max(4096).nullish().catch(null)
+/** Absent on the last page. One that cannot be read is no last page. */
+const pageToken = z.union([z.literal('').transform(() => null), z.string().max(4096)]).nullish()
 const idHolder = z.object({ id: gmailId })
 const listSchema = z.object({
   messages: listOf(idHolder),

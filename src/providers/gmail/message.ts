@@ -18,7 +18,7 @@ const messageSchema = z.object({
   threadId: gmailId,
   // Nothing depends on it.
   historyId: historyId.catch('0'),
-  labelIds: listOf(labelId),
+  labelIds: listOf(labelId).catch([]),
   internalDate: z.string().catch(''),
   sizeEstimate: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).catch(0),
   snippet: z.string().catch(''),
