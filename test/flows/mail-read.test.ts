@@ -272,6 +272,23 @@ describe('GET /emails', () => {
     expect(await subjects(bearer, { q: 'from:me' })).toBe('mine')
     expect(await subjects(bearer, { from: 'me' })).toBe('mine')
     expect(await subjects(bearer, { q: '-from:me' })).toBe('theirs')
+    // Whose addresses these are is asked for nobody else of that name.
+    for (const [filters, trips] of [
+      [{ q: 'call me' }, 1],
+      [{ q: 'me' }, 1],
+      [{ q: '"tell me" OR (me {me you})' }, 1],
+      [{ q: 'subject:me' }, 1],
+      [{ subject: 'me', label: 'me' }, 1],
+      [{ q: 'from:amy me' }, 1],
+      [{ q: 'from:me' }, 2],
+      [{ q: 'from: (amy OR Me)' }, 2],
+      [{ q: 'cc:me' }, 2],
+      [{ to: 'me' }, 2],
+    ] as const) {
+      await proxy.resetCounts()
+      await list(bearer, filters)
+      expect([filters, (await proxy.counts()).roundTrips]).toEqual([filters, trips])
+    }
   })
 })
 

@@ -118,7 +118,7 @@ async function list<Row extends SharedRow, Item>(
   statements: ListStatements<Row>,
   present: (row: Row, shared: SharedItem) => Item,
 ): Promise<Page<Item>> {
-  const plan = planSearch(query, deps.clock(), await whoIsMe(deps.db, claim, query))
+  const plan = await planOf(deps, claim, query)
   const order: ListOrder = plan.kind === 'ranked' ? 'rank' : 'date'
   const cursor = parseCursor(order, query.cursor)
   if (cursor === null)
@@ -188,13 +188,15 @@ function mailboxesOf(query: ListQuery): { forUserId: string | null; userEmail: s
   return { forUserId, userEmail: userEmail === null ? null : (normalizeEmail(userEmail) ?? userEmail) }
 }
 
-/** A trip of its own, and only where a search says `me`. */
-async function whoIsMe(db: Db, claim: CallerClaim, query: ListQuery): Promise<string[]> {
-  const saysMe = [query.q, query.from, query.to].some((text) => /(^|[:"({\s])me($|[)}"\s])/i.test(text ?? ''))
-  if (!saysMe) return []
-  const rows = await db.all(ownAddresses, { ...callerParams(claim), ...mailboxesOf(query) })
+/** Who `me` is costs a trip of its own, and only where somebody of that name is looked for. */
+async function planOf(deps: ListDeps, claim: CallerClaim, query: ListQuery): Promise<SearchPlan> {
+  const now = deps.clock()
+  const plan = planSearch(query, now, [])
+  if (!plan.saysMe) return plan
+  const rows = await deps.db.all(ownAddresses, { ...callerParams(claim), ...mailboxesOf(query) })
   assertReach(rows[0] ?? null, query.forUserId)
-  return rows.flatMap(({ address }) => (address === null ? [] : [address]))
+  const own = rows.flatMap(({ address }) => (address === null ? [] : [address]))
+  return planSearch(query, now, own)
 }
 
 const participantsMost = 20

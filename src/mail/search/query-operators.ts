@@ -21,6 +21,8 @@ export interface Scope {
   words: number
   /** `in:anywhere` was asked for. */
   isAnywhere: boolean
+  /** `from:me` or its like was asked for. */
+  saysMe: boolean
 }
 
 const operators = [
@@ -159,8 +161,9 @@ function phrase(words: readonly AskedWord[], { prefix, weight }: Field): string 
 }
 
 function personQuery(scope: Scope, text: string, isQuoted: boolean, field: Field): Query | null {
-  if (text.toLowerCase() !== 'me' || scope.ownAddresses.length === 0)
-    return wordsQuery(scope, text, isQuoted, field, false)
+  const isMe = text.toLowerCase() === 'me'
+  scope.saysMe ||= isMe
+  if (!isMe || scope.ownAddresses.length === 0) return wordsQuery(scope, text, isQuoted, field, false)
   const own = scope.ownAddresses.map((address) => wordsQuery(scope, address, true, field, false))
   return anyOf(own.filter((query) => query !== null))
 }

@@ -38,6 +38,8 @@ export interface CompiledQuery {
   /** Folded words to mark, a prefix with its star: for `highlightSnippet`. */
   readonly highlight: readonly string[]
   readonly wantsSpamTrash: boolean
+  /** Somebody called `me` is looked for: it hangs on whose addresses these are. */
+  readonly saysMe: boolean
 }
 
 /** What is wrong with the input, in words for whoever typed it, and never the input itself. */
@@ -55,7 +57,7 @@ export function compileQuery(
   ownAddresses: readonly string[] = [],
 ): CompiledQuery | SearchRefusal {
   if (q.length > queryLength) return { problem: `must be at most ${queryLength} characters`, path: 'q' }
-  const scope: Scope = { now, ownAddresses, problem: null, terms: 0, words: 0, isAnywhere: false }
+  const scope: Scope = { now, ownAddresses, problem: null, terms: 0, words: 0, isAnywhere: false, saysMe: false }
   const asked = parseQuery(scope, q)
   if (scope.problem !== null) return { problem: scope.problem, path: 'q' }
   const filtered = filtersQuery(scope, filters)
@@ -67,7 +69,7 @@ export function compileQuery(
   if (branches === null)
     return { problem: 'must offer fewer choices between dates, sizes and parts of words', path: 'q' }
   const highlight = [...new Set(texts.flatMap(({ words }) => words))]
-  return { branches, isPlain: plainLabel(query), highlight, wantsSpamTrash }
+  return { branches, isPlain: plainLabel(query), highlight, wantsSpamTrash, saysMe: scope.saysMe }
 }
 
 const notSpamNorTrash = ['SPAM', 'TRASH'].map((id) => `!${quoteLexeme(facet('l', id))}`)

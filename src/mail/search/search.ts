@@ -12,6 +12,8 @@ import { foldText } from './words.ts'
 interface Asked {
   /** Spam and trash too. */
   readonly isAnywhere: boolean
+  /** It would be another, were it known who `me` is. */
+  readonly saysMe: boolean
   /** Folded words to mark, a prefix with its star. */
   readonly highlight: readonly string[]
   /** A few of them, as the database looks for them in a text. */
@@ -49,6 +51,7 @@ export function planSearch(
   const { branches, isPlain, highlight } = compiled
   const asked: Asked = {
     isAnywhere: compiled.wantsSpamTrash,
+    saysMe: compiled.saysMe,
     highlight,
     excerptWords: highlight.slice(0, excerptWordsMost).map((word) => word.replace(/\*$/, '')),
   }
