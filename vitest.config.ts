@@ -1,6 +1,7 @@
-// Three kinds of tests: `worker` inside workerd with every binding of wrangler.toml, `node` for scripts and rules about
-// the source, `browser` for flows in a real Chromium. All on one real PostgreSQL, a fresh database for each file.
-import { existsSync, readFileSync } from 'node:fs'
+// Four kinds of tests: `worker` inside workerd with every binding of wrangler.toml and a world of its own for each file (a
+// fresh database on one real PostgreSQL, a local Google and GitHub), `worker-pure` inside workerd for what needs no world,
+// `node` for scripts and rules about the source, `browser` for flows in a real Chromium.
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
@@ -29,6 +30,21 @@ function standIns(): Record<string, string> {
     ]),
   )
 }
+
+/** A test that imports nothing of test/support but these asks neither the database nor anybody else. */
+const worldless = new Set(['argon2-vectors', 'keys', 'pictures'])
+
+/** Those of the tests inside workerd that need no world: they share one workerd, where each other file starts its own. */
+function pureTests(): string[] {
+  const files = readdirSync('test', { recursive: true, encoding: 'utf8' }).map((file) => `test/${file}`)
+  return files.filter((file) => {
+    if (!/\.test\.tsx?$/.test(file) || /^test\/(node|browser|trial)\//.test(file)) return false
+    const supports = readFileSync(file, 'utf8').matchAll(/from '(?:\.\.\/)+support\/([\w-]+)\.ts'/g)
+    return [...supports].every(([, name = '']) => worldless.has(name))
+  })
+}
+
+const pure = pureTests()
 
 const resolve = {
   alias: {
@@ -96,11 +112,22 @@ export default defineConfig({
           exclude: [
             'test/node/**',
             'test/browser/**',
+            ...pure,
             ...(process.env.MAILBOX_TRIAL === undefined ? ['test/trial/**'] : []),
           ],
           testTimeout: 30_000,
           hookTimeout: 30_000,
         },
+      },
+      {
+        resolve,
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: './wrangler.toml' },
+            miniflare: { bindings: { ...blankDevVars(), ...testKeys } },
+          }),
+        ],
+        test: { name: 'worker-pure', include: pure, isolate: false, restoreMocks: true, testTimeout: 30_000 },
       },
       {
         test: { name: 'node', include: ['test/node/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 },
