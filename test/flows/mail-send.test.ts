@@ -931,6 +931,26 @@ describe('two consumers', () => {
     expect([(await dueSends(db, 500)).length, (await dueSends(db, 500)).length]).toEqual([60, 39])
   })
 
+  it('are told of each mailbox in turn, however much one has waiting', async () => {
+    const [busy, calm] = [await mailbox(), await mailbox()]
+    await acceptBeside(busy)
+    await query(
+      `INSERT INTO outbox (user_mail_account_id, user_id, body_hash_txt, message_id_txt, mime_txt, due_at_utc)
+       SELECT user_mail_account_id, user_id, body_hash_txt, message_id_txt || n, mime_txt, now() - interval '1 hour'
+       FROM outbox CROSS JOIN generate_series(1, 99) AS n`,
+    )
+    const [unclear, other] = [await acceptBeside(busy), await acceptBeside(calm)]
+    await query(
+      `UPDATE outbox SET due_at_utc = now() - interval '1 minute', status_cd = CASE outbox_id WHEN $1 THEN 'unconfirmed' ELSE 'queued' END
+       WHERE outbox_id IN ($1, $2)`,
+      [unclear, other],
+    )
+    const db = createDb({ connectionString: testAddresses.TEST_DATABASE_URL })
+    const first = await dueSends(db, 2)
+    expect(first.map(({ outbox_id }) => outbox_id).sort()).toEqual([unclear, other].sort())
+    expect([(await dueSends(db, 500)).length, (await dueSends(db, 500)).length]).toEqual([60, 39])
+  })
+
   it('and a mailbox being disconnected at that moment lock in one order', async () => {
     const box = await mailbox()
     const ids = await Promise.all(Array.from({ length: 6 }, () => acceptBeside(box)))

@@ -14,8 +14,12 @@ const expiryHours = 24
 const queueGraceSeconds = 15
 /** What was told to the queue is not told again before. */
 const toldSeconds = 120
+/** So many of one mailbox are told at once: as many as its minute has units for. */
+const toldOfMailbox = 60
 
 const isUnderWay = sql`o.status_cd IN ('queued', 'sending', 'unconfirmed')`
+const isUntold = sql`${isUnderWay} AND o.due_at_utc <= now() - interval '${sql.raw(String(queueGraceSeconds))} seconds'
+      AND (o.lease_until_utc IS NULL OR o.lease_until_utc <= now())`
 
 export interface ClaimedSend {
   readonly outboxId: string
@@ -133,17 +137,25 @@ export const finishSend = statement<SendEnding, { readonly status: SendStatus }>
 )
 
 /**
- * By the partial index of what is under way: what was never told first, then the oldest. A lease without a holder keeps
- * each from being told again for a while; it stays due, for whoever gets the message and for whoever watches its age.
+ * By the partial index of what is under way. The mailboxes take turns, so that one with thousands holds up nobody else;
+ * of one mailbox, what may have been sent is looked up before anything new is sent, then what was never told comes first,
+ * then the oldest. A lease without a holder keeps each from being told again for a while; it stays due, for whoever gets
+ * the message and for whoever watches its age.
  */
 export const takeDueSends = statement<{ limit: number }, { readonly id: string }>(
   'send-take-due',
-  sql`WITH due AS MATERIALIZED (
-    SELECT o.outbox_id FROM outbox o
-    WHERE ${isUnderWay} AND o.due_at_utc <= now() - interval '${sql.raw(String(queueGraceSeconds))} seconds'
-      AND (o.lease_until_utc IS NULL OR o.lease_until_utc <= now())
-    ORDER BY o.lease_until_utc NULLS FIRST, o.due_at_utc LIMIT ${param('limit', 'int')}
-    FOR UPDATE SKIP LOCKED
+  sql`WITH ranked AS MATERIALIZED (
+    SELECT o.outbox_id, o.lease_until_utc, o.due_at_utc, row_number() OVER (
+      PARTITION BY o.user_mail_account_id ORDER BY o.status_cd = 'queued', o.lease_until_utc NULLS FIRST, o.due_at_utc
+    ) AS place
+    FROM outbox o WHERE ${isUntold}
+  ),
+  due AS MATERIALIZED (
+    -- Asked again of each row: another tick may have told it since.
+    SELECT o.outbox_id FROM ranked r JOIN outbox o ON o.outbox_id = r.outbox_id
+    WHERE r.place <= ${sql.raw(String(toldOfMailbox))} AND ${isUntold}
+    ORDER BY r.place, r.lease_until_utc NULLS FIRST, r.due_at_utc LIMIT ${param('limit', 'int')}
+    FOR UPDATE OF o SKIP LOCKED
   )
   UPDATE outbox o SET lease_id = NULL, lease_until_utc = now() + interval '${sql.raw(String(toldSeconds))} seconds', modified_at_utc = now()
   FROM due WHERE o.outbox_id = due.outbox_id
