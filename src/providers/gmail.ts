@@ -30,7 +30,7 @@ export function createGmail(deps: GmailDeps): MailAdapter {
     labels: (input) => listLabels(deps, input),
     attachment: (input) => openAttachment(deps, input),
     send: (input) => sendMessage(deps, input),
-    findSent: (input) => findSentMessage(deps, input),
+    findSent: (input) => findSentMessage(deps, { ...input, costs }),
   }
 }
 

@@ -153,10 +153,20 @@ export interface MailAdapter {
   send(input: Token & { mime: Uint8Array; threadId: string | null }): Promise<ProviderResult<SentMessage>>
   /**
    * Looks for a message we may have sent, by the Message-ID we gave it (Gmail may have put its own in its place and kept
-   * ours in `X-Google-Original-Message-ID`).
+   * ours in `X-Google-Original-Message-ID`). Null: all was seen, and nothing was sent. `unseen`: not found, but not all
+   * was seen either.
    * @param input.since not before this; a little earlier than the first attempt
+   * @param input.until not after this; null where it may be as late as now
+   * @param input.allow asked before each of its calls, with what they cost; where the answer is no, it ends `unseen`
    */
-  findSent(input: Token & { messageId: string; since: Date }): Promise<ProviderResult<SentMessage | null>>
+  findSent(
+    input: Token & {
+      messageId: string
+      since: Date
+      until: Date | null
+      allow: (units: number) => Promise<boolean>
+    },
+  ): Promise<ProviderResult<SentMessage | 'unseen' | null>>
 }
 
 /** What each verb costs in the provider's own units (Gmail: developers.google.com/gmail/api/reference/quota; SECURITY G12). */

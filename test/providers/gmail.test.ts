@@ -581,6 +581,35 @@ describe('an attachment', () => {
     expect(await whole).toBeInstanceOf(Error)
   })
 
+  it.each([
+    'https://evil.example/',
+    '//169.254.169.254/latest',
+    '../../../../../../x',
+    '@evil.example/a',
+    '\\evil.example',
+    'a?x=https://evil.example#',
+    'a%2f..%2fb',
+    'http://127.0.0.1:5432',
+  ])('ML-18 is asked of Gmail’s own host alone, whatever its message says: %s', async (attachmentId) => {
+    const hostile = { ...part, filename: attachmentId, body: { size: 301, attachmentId } }
+    const payload = { mimeType: 'multipart/mixed', parts: [hostile], body: { attachmentId } }
+    const { opened, sent } = await open(() => json(200, { data: 'AAAA' }), '1', { id: 'm0', payload })
+    expect(opened).toEqual({ ok: true, value: null })
+    expect(sent.length).toBeGreaterThan(0)
+    for (const { url } of sent) expect(url.origin + url.pathname).toBe(`${api}/gmail/v1/users/me/messages/m0`)
+  })
+
+  it.each([301, 302, 303, 307, 308])('ML-18 follows no redirect (%s), of its message or its bytes', async (status) => {
+    const elsewhere = () => new Response('x', { status, headers: { location: 'http://169.254.169.254/' } })
+    const bytesMoved = await open(elsewhere)
+    expect(bytesMoved.opened).toMatchObject({ kind: 'unavailable', code: `http_${status}` })
+    expect(bytesMoved.sent.map(({ url }) => url.origin)).toEqual([api, api])
+    const { gmail, sent } = world(elsewhere)
+    const moved = await gmail.attachment({ accessToken, messageId: 'm0', partId: '1' })
+    expect(moved).toMatchObject({ kind: 'unavailable', code: `http_${status}` })
+    expect(sent.map(({ url }) => url.origin)).toEqual([api])
+  })
+
   it('that came along in its message is given from there', async () => {
     const small = { ...part, body: { size: 3, data: 'AQID' } }
     const { opened, sent } = await open(() => json(500, {}), '1', { id: 'm0', payload: { parts: [small] } })
@@ -660,56 +689,5 @@ describe('send', () => {
     const silent = world(() => new Promise(() => undefined)).gmail.send({ accessToken, mime, threadId: null })
     await vi.advanceTimersByTimeAsync(SEND_TIMEOUT_MS)
     expect(await silent).toMatchObject({ kind: 'unavailable', code: 'timeout' })
-  })
-})
-
-describe('a message that may have been sent', () => {
-  const since = new Date('2025-01-01T00:00:00Z')
-  const look = (id: string, headers: Record<string, string>, labelIds = ['SENT']): unknown => ({
-    id,
-    threadId: `t${id}`,
-    labelIds,
-    payload: { headers: Object.entries(headers).map(([name, value]) => ({ name, value })) },
-  })
-  const find = async (byName: string[], newest: string[], messages: unknown[], status = 200) => {
-    const { gmail, sent } = world(({ method, url, body }) => {
-      if (method === 'GET') {
-        const ids = url.searchParams.get('q')?.startsWith('rfc822msgid:') === true ? byName : newest
-        return json(200, { messages: ids.map((id) => ({ id })) })
-      }
-      const asked = [...body.matchAll(/GET \S+\/messages\/(\w+)\?/g)].map(([, id]) => id)
-      const parts = messages.flatMap((it) => {
-        const item = asked.indexOf((it as { id: string }).id)
-        return item < 0 ? [] : [{ item, status, body: it }]
-      })
-      return streamed(multipart(parts))
-    })
-    return { sent, found: await gmail.findSent({ accessToken, messageId: '<ours@x>', since }) }
-  }
-
-  it('is found by its name, the sent copy before the received one', async () => {
-    const copies = [look('a', { 'Message-Id': '<ours@x>' }, ['INBOX']), look('b', { 'Message-ID': '<ours@x>' })]
-    const { found, sent } = await find(['a', 'b'], [], copies)
-    expect(found).toEqual({ ok: true, value: { id: 'b', threadId: 'tb' } })
-    expect(sent[0]?.url.searchParams.get('q')).toBe('rfc822msgid:ours@x')
-    expect(sent[0]?.url.searchParams.get('includeSpamTrash')).toBe('true')
-  })
-
-  it('is found under the name Gmail gave it', async () => {
-    const replaced = look('c', { 'Message-ID': '<CA@mail.gmail.com>', 'X-Google-Original-Message-ID': '<ours@x>' })
-    const { found, sent } = await find([], ['b', 'c'], [look('b', { 'Message-ID': '<other@x>' }), replaced])
-    expect(found).toEqual({ ok: true, value: { id: 'c', threadId: 'tc' } })
-    expect(Object.fromEntries(sent[1]?.url.searchParams ?? [])).toMatchObject({
-      labelIds: 'SENT',
-      q: 'after:1735689600',
-      maxResults: '25',
-    })
-  })
-
-  it('is not found in what a loose search gives, and only if all could be looked at', async () => {
-    const others = [look('a', { 'Message-ID': '<other@x>' })]
-    expect((await find(['a'], ['a'], others)).found).toEqual({ ok: true, value: null })
-    expect((await find([], [], [])).found).toEqual({ ok: true, value: null })
-    expect((await find(['a'], [], others, 503)).found).toMatchObject({ ok: false, code: 'http_503' })
   })
 })

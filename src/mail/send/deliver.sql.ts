@@ -106,6 +106,8 @@ export const finishSend = statement<SendEnding, { readonly status: SendStatus }>
       status_cd = ending.status, attempt_cnt = ${param('attempt', 'int')}, last_error_cd = ending.error,
       due_at_utc = now() + make_interval(secs => ${param('delaySeconds', 'int')}),
       lease_id = NULL, lease_until_utc = NULL,
+      -- Whoever put it back before anything was sent has begun nothing.
+      first_attempt_at_utc = CASE WHEN ${param('attempt', 'int')} > 0 THEN o.first_attempt_at_utc END,
       mime_txt = CASE WHEN ending.status NOT IN ('sent', 'failed') THEN o.mime_txt END,
       provider_message_id_txt = ${param('providerMessageId', 'text')},
       provider_thread_id_txt = coalesce(${param('threadId', 'text')}, o.provider_thread_id_txt),

@@ -20,18 +20,23 @@ export type NextTurn =
   | { readonly kind: 'send'; readonly isAtOnce: boolean }
   | { readonly kind: 'give up' }
 
+/** Whether a turn belongs to the first sending, the only one whose time the row knows. */
+export function isFirstTry(attempt: number): boolean {
+  return attempt < turnsOfTry
+}
+
 /** After an unclear sending (`attempt` 1, 5, 9): when to look. */
 export const firstLookSeconds: number = lookDelaysSeconds[0]
 
 /**
  * After a look that found nothing.
  * @param attempt as the row counts, that look's own number
- * @param isSeen whether the look could have seen it; a blind one never leads to another sending
+ * @param isSeen whether the look has seen all there was; a blind one never leads to another sending
  */
 export function afterLook(attempt: number, isSeen: boolean): NextTurn {
   const delaySeconds = lookDelaysSeconds[attempt % turnsOfTry]
   if (delaySeconds !== undefined) return { kind: 'look', delaySeconds }
-  return isSeen ? { kind: 'send', isAtOnce: attempt < turnsOfTry } : { kind: 'give up' }
+  return isSeen ? { kind: 'send', isAtOnce: isFirstTry(attempt) } : { kind: 'give up' }
 }
 
 /**

@@ -1,0 +1,46 @@
+// What a turn of mail on its way may come to: the rows' next states, said once. Pure.
+
+import type { SentMessage } from '../../providers/mail.ts'
+import type { ClaimedSend, SendEnding } from './deliver.sql.ts'
+import { waitSeconds } from './policy.ts'
+
+export type Ending = Omit<SendEnding, 'outboxId' | 'leaseId' | 'ipAddress' | 'userAgent'>
+
+/** Of a quota, our own count of it or the provider's. */
+const quotaCode = 'quota_exceeded'
+
+interface Jitter {
+  /** 0 to 1. */
+  readonly chance: () => number
+}
+
+export function unchanged(claimed: ClaimedSend): Omit<Ending, 'error' | 'delaySeconds'> {
+  return { status: claimed.status, attempt: claimed.attempt, providerMessageId: null, threadId: null }
+}
+
+/** For certain nothing was sent in this turn: it does not count. */
+export function notNow(
+  deps: Jitter,
+  claimed: ClaimedSend,
+  why: { readonly code: string; readonly retryAfterSeconds?: number | null },
+): Ending {
+  const delaySeconds = waitSeconds(claimed.waitedSeconds, why.retryAfterSeconds ?? null, deps.chance())
+  const ending = { ...unchanged(claimed), error: why.code, delaySeconds }
+  return claimed.status === 'sending' ? { ...ending, status: 'queued', attempt: claimed.attempt - 1 } : ending
+}
+
+/** Our own quota holds it back. That count is exact: no longer than it says. */
+export function heldBack(deps: Jitter, claimed: ClaimedSend, delaySeconds: number): Ending {
+  return { ...notNow(deps, claimed, { code: quotaCode }), delaySeconds }
+}
+
+export function sent(claimed: ClaimedSend, message: SentMessage): Ending {
+  const found = { providerMessageId: message.id, threadId: message.threadId }
+  return { ...unchanged(claimed), ...found, status: 'sent', error: null, delaySeconds: 0 }
+}
+
+/** What may have been sent, and could not be looked up, is never said to have failed for another reason. */
+export function failed(claimed: ClaimedSend, code: string): Ending {
+  const error = claimed.status === 'unconfirmed' ? 'unconfirmed' : code
+  return { ...unchanged(claimed), status: 'failed', error, delaySeconds: 0 }
+}
