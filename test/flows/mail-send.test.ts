@@ -873,6 +873,32 @@ describe('the provider’s refusals', () => {
     // Nothing has begun: where it is looked for later, it is from its own time on.
     expect(await count('outbox', 'attempt_cnt = 0 AND first_attempt_at_utc IS NULL')).toBe(1)
   })
+
+  it.each([
+    ['the quota', 'mail_syncs'],
+    ['the token', 'oauth_tokens'],
+  ])('a database that fails at %s, before anybody was asked: put back, and sent once', async (_, table) => {
+    const box = await mailbox()
+    const id = await accept({ from: box.email, subject: `Put back ${table}` }, { bearer: box.access_token })
+    const message = { kind: 'send', outbox_id: id }
+    await query(`ALTER TABLE ${table} RENAME TO gone`)
+    try {
+      // The queue is to try again, in 30 seconds: then it is due.
+      expect(await consume(message)).toBe(false)
+      expect(await statusOf(id)).toEqual(['queued', 'unavailable'])
+      expect(await count('outbox', 'attempt_cnt = 0 AND lease_id IS NULL')).toBe(1)
+      expect(await dueIn(id)).toBeLessThan(25)
+      await passTime(id)
+      expect(await consume(message)).toBe(false)
+      // Again: left to its clock.
+      expect(await dueIn(id)).toBeGreaterThan(28)
+    } finally {
+      await query(`ALTER TABLE gone RENAME TO ${table}`)
+    }
+    await passTime(id)
+    await run(id)
+    expect([await statusOf(id), await sends()]).toEqual([['sent', null], 1])
+  })
 })
 
 describe('two consumers', () => {

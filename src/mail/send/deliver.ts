@@ -14,7 +14,7 @@ import type { SendStatus } from './outbox.sql.ts'
 import { firstLookSeconds } from './policy.ts'
 import { withToken } from './provider-call.ts'
 import { sendScope } from './scopes.ts'
-import { type Ending, failed, heldBack, notNow, sent, unchanged } from './turn-ending.ts'
+import { type Ending, failed, heldBack, notNow, putBack, sent, unchanged } from './turn-ending.ts'
 
 /** Longest that something is looked for which cannot be looked up. */
 const longestLookSeconds = 48 * 3_600
@@ -22,6 +22,12 @@ const nobody = { ipAddress: null, userAgent: null } as const
 
 /** What may be meant by the conversation, not by the message. */
 const threadRefusals: ReadonlySet<string> = new Set(['http_400', 'http_404', 'invalid_argument'])
+
+/** One sending, as far as it has come. */
+interface Sending {
+  /** From the provider's being asked on, until it says no. */
+  mayBeSent: boolean
+}
 
 /** Counts for the job's line: `count` sent now, `failed` given up now. */
 export async function sendOutgoing(deps: LookDeps, message: SendMessage): Promise<{ count: number; failed: number }> {
@@ -38,8 +44,9 @@ async function takeTurn(deps: LookDeps, outboxId: string): Promise<'sent' | 'fai
   const leaseId = uuidV7(deps.clock())
   const claimed = await deps.db.first(claimSend, { outboxId, leaseId })
   if (claimed === null) return 'nothing'
-  const ending = await endingOf(deps, claimed)
-  const row = await finish(deps.db, { outboxId, leaseId, ...ending, ...nobody })
+  const write = (ending: Ending) => finish(deps.db, { outboxId, leaseId, ...ending, ...nobody })
+  const ending = await endingOf(deps, claimed, write)
+  const row = await write(ending)
   if (row === null) return 'nothing'
   if (row.status === 'queued' && ending.delaySeconds === 0) return 'again'
   return row.status === 'sent' || row.status === 'failed' ? row.status : 'later'
@@ -56,7 +63,26 @@ async function finish(db: Db, ending: SendEnding): Promise<{ readonly status: Se
   }
 }
 
-async function endingOf(deps: LookDeps, claimed: ClaimedSend): Promise<Ending> {
+/**
+ * What came of the turn. Where something of ours fails before anybody was asked to send, the row is put back as it was:
+ * left `sending`, it would pass for one that may have been sent.
+ */
+async function endingOf(
+  deps: LookDeps,
+  claimed: ClaimedSend,
+  write: (ending: Ending) => Promise<unknown>,
+): Promise<Ending> {
+  const sending: Sending = { mayBeSent: false }
+  try {
+    return await doTurn(deps, claimed, sending)
+  } catch (thrown) {
+    // Where this fails, too, it is found when its lease is over.
+    if (!sending.mayBeSent) await write(putBack(deps, claimed)).catch(() => undefined)
+    throw thrown
+  }
+}
+
+async function doTurn(deps: LookDeps, claimed: ClaimedSend, sending: Sending): Promise<Ending> {
   const mail = [...deps.providers.values()].find(({ code }) => code === claimed.provider)?.mail ?? null
   const hindrance = hindranceOf(claimed)
   if (hindrance !== null) return failed(claimed, hindrance)
@@ -68,7 +94,7 @@ async function endingOf(deps: LookDeps, claimed: ClaimedSend): Promise<Ending> {
   const { accountId, provider } = claimed
   const shortSeconds = await reserveUnits(deps, { accountId, provider, units: mail.costs.send })
   if (shortSeconds !== null) return heldBack(deps, claimed, shortSeconds)
-  return send(deps, mail, claimed)
+  return send(deps, mail, claimed, sending)
 }
 
 /** Why nothing is sent for this mailbox any more, and the provider is not even asked; or null. */
@@ -86,14 +112,17 @@ function expiryOf({ lastError }: ClaimedSend): string {
   return lastError === 'provider_unavailable' ? lastError : 'expired'
 }
 
-async function send(deps: LookDeps, mail: MailAdapter, claimed: ClaimedSend): Promise<Ending> {
+async function send(deps: LookDeps, mail: MailAdapter, claimed: ClaimedSend, sending: Sending): Promise<Ending> {
   const { accountId, threadId } = claimed
   const mime = utf8(claimed.mime ?? '')
   const called = await withToken(deps, accountId, [sendScope], async ({ accessToken }) => {
+    sending.mayBeSent = true
     const first = await mail.send({ accessToken, mime, threadId })
     // Nothing was sent. Where the conversation is what it is refused for (gone, or not acceptable), it begins another.
     const isRefused = threadId !== null && !first.ok && first.kind === 'refused' && threadRefusals.has(first.code)
-    return isRefused ? mail.send({ accessToken, mime, threadId: null }) : first
+    const result = isRefused ? await mail.send({ accessToken, mime, threadId: null }) : first
+    sending.mayBeSent = result.ok || result.kind === 'unavailable'
+    return result
   })
   switch (called.kind) {
     case 'done':

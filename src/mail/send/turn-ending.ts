@@ -8,6 +8,10 @@ export type Ending = Omit<SendEnding, 'outboxId' | 'leaseId' | 'ipAddress' | 'us
 
 /** Of a quota, our own count of it or the provider's. */
 const quotaCode = 'quota_exceeded'
+/** Something of ours failed, before anybody was asked. */
+const faultCode = 'unavailable'
+/** The queue's own retry, 30 seconds after what was thrown, finds it due. */
+const soonSeconds = 20
 
 interface Jitter {
   /** 0 to 1. */
@@ -32,6 +36,12 @@ export function notNow(
 /** Our own quota holds it back. That count is exact: no longer than it says. */
 export function heldBack(deps: Jitter, claimed: ClaimedSend, delaySeconds: number): Ending {
   return { ...notNow(deps, claimed, { code: quotaCode }), delaySeconds }
+}
+
+/** Something of ours failed: once more by the queue's own retry; a second time in a row is left to cron. */
+export function putBack(deps: Jitter, claimed: ClaimedSend): Ending {
+  const ending = notNow(deps, claimed, { code: faultCode })
+  return claimed.lastError === faultCode ? ending : { ...ending, delaySeconds: soonSeconds }
 }
 
 export function sent(claimed: ClaimedSend, message: SentMessage): Ending {
