@@ -58,7 +58,9 @@ export interface Deps {
   readonly syncQueue: {
     send(messages: readonly SyncMessage[], options?: { readonly delaySeconds: number }): Promise<void>
   }
-  readonly deliverQueue: { send(messages: readonly DeliverMessage[]): Promise<void> }
+  readonly deliverQueue: {
+    send(messages: readonly DeliverMessage[], options?: { readonly delaySeconds: number }): Promise<void>
+  }
   /** How letters leave; null where no transport is set. */
   readonly post: LetterPost | null
   readonly avatars: R2Bucket
@@ -232,7 +234,7 @@ function buildDeps(env: WorkerEnv, opened: Opened): Deps {
     flows: env.OAUTH_STATE,
     refreshQueue: { send: (messages) => sendAll(env.REFRESH_QUEUE, messages) },
     syncQueue: { send: (messages, options) => sendAll(env.SYNC_QUEUE, messages, options?.delaySeconds) },
-    deliverQueue: { send: (messages) => sendAll(env.DELIVER_QUEUE, messages) },
+    deliverQueue: { send: (messages, options) => sendAll(env.DELIVER_QUEUE, messages, options?.delaySeconds) },
     get post() {
       if (post === undefined) post = buildPost(settings, { fetch: countedFetch, clock })
       return post

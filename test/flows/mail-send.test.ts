@@ -655,6 +655,7 @@ describe('an unclear ending', () => {
     await consume(message, busy)
     expect(await statusOf(id)).toEqual(['unconfirmed', 'quota_exceeded'])
     expect(await count('outbox', 'attempt_cnt = 1')).toBe(1)
+    expect(queue.bodies).toHaveLength(2)
     await passTime(id)
     await spendUnits(box, 5_970)
     await consume(message, busy)
@@ -863,15 +864,30 @@ describe('the provider’s refusals', () => {
     expect(await statusOf(id)).toEqual(['failed', 'message_missing'])
   })
 
-  it('our own budget is asked before the provider is', async () => {
+  it('our own budget is asked before the provider is, and the queue brings it again, once', async () => {
     const hal = await mailbox()
     const id = await accept({ from: hal.email }, { bearer: hal.access_token })
     await google.resetCalls()
+    const told: [unknown, unknown][] = []
+    const DELIVER_QUEUE = {
+      async sendBatch(batch: Iterable<{ body: unknown }>, options?: { delaySeconds?: number }) {
+        for (const { body } of batch) told.push([body, options?.delaySeconds])
+      },
+    }
+    const poor = { GMAIL_UNITS_PER_MINUTE: '200', DELIVER_QUEUE }
+    const message = { kind: 'send', outbox_id: id }
     await spendUnits(hal, 150)
-    expect(await consume({ kind: 'send', outbox_id: id }, { GMAIL_UNITS_PER_MINUTE: '200' })).toBe(true)
+    expect(await consume(message, poor)).toBe(true)
     expect([await statusOf(id), await everyCall()]).toEqual([['queued', 'quota_exceeded'], 0])
+    expect(told).toEqual([[message, Math.ceil(await dueIn(id)) + 1]])
     // Nothing has begun: where it is looked for later, it is from its own time on.
     expect(await count('outbox', 'attempt_cnt = 0 AND first_attempt_at_utc IS NULL')).toBe(1)
+    // Doubled, too early; then held back again, as one of many: that is cron's.
+    await consume(message, poor)
+    await passTime(id)
+    await spendUnits(hal, 150)
+    expect(await consume(message, poor)).toBe(true)
+    expect([await statusOf(id), told.length]).toEqual([['queued', 'quota_exceeded'], 1])
   })
 
   it.each([

@@ -5,6 +5,7 @@ import { utf8 } from '../../crypto/encoding.ts'
 import { uuidV7 } from '../../crypto/random.ts'
 import { againOnConflict, type Db } from '../../db/client.ts'
 import { AppError } from '../../errors.ts'
+import { describeThrown } from '../../log.ts'
 import type { SendMessage } from '../../messages.ts'
 import type { MailAdapter } from '../../providers/mail.ts'
 import { reserveUnits } from '../quota.ts'
@@ -14,7 +15,13 @@ import type { SendStatus } from './outbox.sql.ts'
 import { firstLookSeconds } from './policy.ts'
 import { withToken } from './provider-call.ts'
 import { sendScope } from './scopes.ts'
-import { type Ending, failed, heldBack, notNow, putBack, sent, unchanged } from './turn-ending.ts'
+import { type Ending, failed, heldBack, notNow, putBack, queueDelay, sent, unchanged } from './turn-ending.ts'
+
+export interface SendDeps extends LookDeps {
+  readonly deliverQueue: {
+    send(messages: readonly SendMessage[], options?: { readonly delaySeconds: number }): Promise<void>
+  }
+}
 
 /** Longest that something is looked for which cannot be looked up. */
 const longestLookSeconds = 48 * 3_600
@@ -30,7 +37,7 @@ interface Sending {
 }
 
 /** Counts for the job's line: `count` sent now, `failed` given up now. */
-export async function sendOutgoing(deps: LookDeps, message: SendMessage): Promise<{ count: number; failed: number }> {
+export async function sendOutgoing(deps: SendDeps, message: SendMessage): Promise<{ count: number; failed: number }> {
   // Before the claim: without keys nothing can be sent, and no try is charged.
   void deps.keyRing
   let status = await takeTurn(deps, message.outbox_id)
@@ -40,7 +47,7 @@ export async function sendOutgoing(deps: LookDeps, message: SendMessage): Promis
 }
 
 /** One claim, one sending or one look. May run any number of times, at once or late: one claim wins. */
-async function takeTurn(deps: LookDeps, outboxId: string): Promise<'sent' | 'failed' | 'later' | 'again' | 'nothing'> {
+async function takeTurn(deps: SendDeps, outboxId: string): Promise<'sent' | 'failed' | 'later' | 'again' | 'nothing'> {
   const leaseId = uuidV7(deps.clock())
   const claimed = await deps.db.first(claimSend, { outboxId, leaseId })
   if (claimed === null) return 'nothing'
@@ -48,6 +55,8 @@ async function takeTurn(deps: LookDeps, outboxId: string): Promise<'sent' | 'fai
   const ending = await endingOf(deps, claimed, write)
   const row = await write(ending)
   if (row === null) return 'nothing'
+  const delaySeconds = queueDelay(claimed, ending)
+  if (delaySeconds !== null) await sendLater(deps, outboxId, delaySeconds)
   if (row.status === 'queued' && ending.delaySeconds === 0) return 'again'
   return row.status === 'sent' || row.status === 'failed' ? row.status : 'later'
 }
@@ -63,12 +72,21 @@ async function finish(db: Db, ending: SendEnding): Promise<{ readonly status: Se
   }
 }
 
+/** The queue brings it again. One that refuses loses nothing: cron finds the row. */
+async function sendLater(deps: SendDeps, outboxId: string, delaySeconds: number): Promise<void> {
+  try {
+    await deps.deliverQueue.send([{ kind: 'send', outbox_id: outboxId }], { delaySeconds })
+  } catch (thrown) {
+    deps.log.error('queue_send_failed', { subject_id: outboxId, ...describeThrown(thrown) })
+  }
+}
+
 /**
  * What came of the turn. Where something of ours fails before anybody was asked to send, the row is put back as it was:
  * left `sending`, it would pass for one that may have been sent.
  */
 async function endingOf(
-  deps: LookDeps,
+  deps: SendDeps,
   claimed: ClaimedSend,
   write: (ending: Ending) => Promise<unknown>,
 ): Promise<Ending> {
@@ -82,7 +100,7 @@ async function endingOf(
   }
 }
 
-async function doTurn(deps: LookDeps, claimed: ClaimedSend, sending: Sending): Promise<Ending> {
+async function doTurn(deps: SendDeps, claimed: ClaimedSend, sending: Sending): Promise<Ending> {
   const mail = [...deps.providers.values()].find(({ code }) => code === claimed.provider)?.mail ?? null
   const hindrance = hindranceOf(claimed)
   if (hindrance !== null) return failed(claimed, hindrance)
@@ -112,7 +130,7 @@ function expiryOf({ lastError }: ClaimedSend): string {
   return lastError === 'provider_unavailable' ? lastError : 'expired'
 }
 
-async function send(deps: LookDeps, mail: MailAdapter, claimed: ClaimedSend, sending: Sending): Promise<Ending> {
+async function send(deps: SendDeps, mail: MailAdapter, claimed: ClaimedSend, sending: Sending): Promise<Ending> {
   const { accountId, threadId } = claimed
   const mime = utf8(claimed.mime ?? '')
   const called = await withToken(deps, accountId, [sendScope], async ({ accessToken }) => {

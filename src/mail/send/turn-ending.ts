@@ -8,6 +8,8 @@ export type Ending = Omit<SendEnding, 'outboxId' | 'leaseId' | 'ipAddress' | 'us
 
 /** Of a quota, our own count of it or the provider's. */
 const quotaCode = 'quota_exceeded'
+/** Longest that what a quota holds back is kept by the queue. */
+const longestQueueSeconds = 120
 /** Something of ours failed, before anybody was asked. */
 const faultCode = 'unavailable'
 /** The queue's own retry, 30 seconds after what was thrown, finds it due. */
@@ -36,6 +38,15 @@ export function notNow(
 /** Our own quota holds it back. That count is exact: no longer than it says. */
 export function heldBack(deps: Jitter, claimed: ClaimedSend, delaySeconds: number): Ending {
   return { ...notNow(deps, claimed, { code: quotaCode }), delaySeconds }
+}
+
+/**
+ * Seconds after which the queue brings it again, or null where it is left to cron: what a quota has held back before is
+ * one of many, and all of them at once would be held back again.
+ */
+export function queueDelay(claimed: ClaimedSend, { error, delaySeconds }: Ending): number | null {
+  const isFirst = error === quotaCode && claimed.lastError !== quotaCode
+  return isFirst && delaySeconds <= longestQueueSeconds ? delaySeconds + 1 : null
 }
 
 /** Something of ours failed: once more by the queue's own retry; a second time in a row is left to cron. */
