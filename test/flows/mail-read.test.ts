@@ -1,7 +1,10 @@
 // Mail as callers read it: lists, threads, messages, attachments; who may, and what a stranger's mail may not do.
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { call, google, json, type MailAccountJson, newKey, newPerson, refusal } from '../support/app.ts'
-import { emptyTables, proxy, query } from '../support/database.ts'
+import { createDb } from '../../src/db/client.ts'
+import { createLog } from '../../src/log.ts'
+import { purgeExpired } from '../../src/ops/purge.ts'
+import { call, count, google, json, type MailAccountJson, newKey, newPerson, refusal } from '../support/app.ts'
+import { emptyTables, proxy, query, testAddresses } from '../support/database.ts'
 import { type StoredMail, storeMails } from '../support/stored-mail.ts'
 
 interface EmailJson {
@@ -610,7 +613,7 @@ describe('who may read', () => {
     expect(await ways(id, threadId, { bearer: open.key }, `?user_id=${amy.userId}`)).toEqual([404, 404, 404])
   })
 
-  it.each(['false', 'true'])('ML-27 after disconnecting with keep_mail=%s', async (keepMail) => {
+  it.each(['false', 'true'])('ML-27 after disconnecting with keep_mail=%s, and after a purge', async (keepMail) => {
     const admin = await administrator()
     const amy = await someone()
     const key = await newKey(admin.access_token, { permissions: ['emails:read'], user_id: amy.userId })
@@ -620,16 +623,25 @@ describe('who may read', () => {
       call(`/api/v1/mail-accounts/${amy.box.id}?keep_mail=${keepMail}`, { method: 'DELETE', bearer: amy.bearer }),
       204,
     )
-    for (const bearer of [amy.bearer, key.key]) {
+    const isKept = keepMail === 'true'
+    const look = async (bearer: string): Promise<void> => {
       const found = [
         await list(bearer),
         await list(bearer, { q: 'hello' }),
         await threads(bearer),
         await threads(bearer, { q: 'hello' }),
       ]
-      expect(found.map(({ items }) => items.length)).toEqual(keepMail === 'true' ? [1, 1, 1, 1] : [0, 0, 0, 0])
+      expect(found.map(({ items }) => items.length)).toEqual(isKept ? [1, 1, 1, 1] : [0, 0, 0, 0])
       // What is kept is what was synced: the provider is asked for nothing more.
-      expect(await ways(id, threadId, { bearer })).toEqual(keepMail === 'true' ? [200, 200, 404] : [404, 404, 404])
+      expect(await ways(id, threadId, { bearer })).toEqual(isKept ? [200, 200, 404] : [404, 404, 404])
     }
+    for (const bearer of [amy.bearer, key.key]) await look(bearer)
+    expect(await count('emails', 'email_id = $1', [id])).toBe(1)
+    await purgeExpired(
+      createDb({ connectionString: testAddresses.TEST_DATABASE_URL }),
+      createLog(() => undefined),
+    )
+    expect(await count('emails', 'email_id = $1', [id])).toBe(isKept ? 1 : 0)
+    for (const bearer of [amy.bearer, key.key]) await look(bearer)
   })
 })
