@@ -17,7 +17,8 @@ export async function homePage(c: AppContext): Promise<Response> {
           <h1>Your mailbox keys, kept safe and always fresh</h1>
           <p class="lead">
             {settings.appName} signs people in with a password, Google or GitHub, keeps the tokens of their mailboxes
-            encrypted and renewed, and hands your backend a valid one whenever it asks.
+            encrypted and renewed, hands your backend a valid one whenever it asks, and brings the mail itself into your own
+            database.
           </p>
           {me === null ? (
             <>
@@ -64,6 +65,10 @@ export async function homePage(c: AppContext): Promise<Response> {
           <li>
             <h3>Hand out</h3>
             <p>A backend shows its service key and gets a live token. Each hand-out leaves a trace.</p>
+          </li>
+          <li>
+            <h3>Read and answer</h3>
+            <p>Mail is synced into your PostgreSQL, searched as Gmail searches, and answered in its thread.</p>
           </li>
         </ol>
       </section>
