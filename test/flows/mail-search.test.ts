@@ -293,7 +293,7 @@ describe('attachments', () => {
     expect(await refusal(call(`/emails/${id}/attachments/99`, { bearer }))).toEqual([404, 'not_found'])
     await google.fault({ path: '/gmail/v1/users/me/messages/*', status: 404 })
     expect(await refusal(call(`/emails/${id}/attachments/${part}`, { bearer }))).toEqual([404, 'not_found'])
-    await query('UPDATE mail_syncs SET units_used_cnt = 300, units_window_at_utc = now()')
+    await query(`UPDATE mail_syncs SET units_used_cnt = '{300}', units_window_at_utc = now()`)
     const poor = workerEnv({ GMAIL_UNITS_PER_MINUTE: '200' })
     const refused = await call(`/emails/${id}/attachments/${part}`, { bearer, env: poor })
     expect(Number(refused.headers.get('Retry-After'))).toBeGreaterThan(0)
