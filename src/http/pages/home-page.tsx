@@ -17,8 +17,8 @@ export async function homePage(c: AppContext): Promise<Response> {
           <h1>Your mailbox keys, kept safe and always fresh</h1>
           <p class="lead">
             {settings.appName} signs people in with a password, Google or GitHub, keeps the tokens of their mailboxes
-            encrypted and renewed, hands your backend a valid one whenever it asks, and brings the mail itself into your own
-            database.
+            encrypted and renewed, hands your backend a valid one whenever it asks, and brings the mail itself into your
+            own database.
           </p>
           {me === null ? (
             <>
