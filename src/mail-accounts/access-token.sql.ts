@@ -95,7 +95,7 @@ const answerColumns: SQL = sql`
     CASE judged.verdict WHEN 'stale' THEN CASE WHEN leased.oauth_token_id IS NULL THEN 'busy' ELSE 'leased' END ELSE judged.verdict END AS "verdict",
     judged.oauth_token_id AS "tokenId", judged.user_mail_account_id AS "accountId", judged.user_id AS "userId", judged.provider_cd AS "provider",
     judged.version_nbr AS "version", judged.client_id_txt AS "clientId", judged.access_token_txt AS "accessToken", judged.refresh_token_txt AS "refreshToken",
-    judged.expires_at_utc AS "expiresAt", judged.refresh_token_expires_at_utc AS "refreshTokenExpiresAt", judged.failure_cnt AS "failureCount",
+    judged.expires_at_utc AS "expiresAt", judged.refresh_token_expires_at_utc AS "refreshTokenExpiresAt", judged.failure_cnt AS "failureCount", judged.last_error_cd AS "lastError",
     judged.is_active_flg AS "isUserActive", NULL::timestamptz AS "heldUntil", judged.granted_scopes_txt AS "grantedScopes", judged.retry_at AS "retryAt"`
 
 /** No row: the caller is nobody (401). Every other refusal is a verdict, recorded in the audit trail. */

@@ -18,6 +18,8 @@ export interface LeasedToken {
   readonly refreshToken: string | null
   readonly refreshTokenExpiresAt: Date | null
   readonly failureCount: number
+  /** What its last refresh ended with; null where it worked. */
+  readonly lastError: string | null
   readonly isUserActive: boolean
   readonly heldUntil: Date | null
 }
@@ -27,8 +29,9 @@ export const leaseInterval = sql.raw(`interval '${leaseSeconds} seconds'`)
 /**
  * Claims what is due, 10,000 at most: its clock is set to `until`, which the message repeats, so that a doubled or late
  * message matches nothing. The inner select is MATERIALIZED: as a plain IN it may run twice and claim twice the limit.
- * Where a provider's circuit is open nothing of it is claimed; once the pause is over, one grant goes first, the one
- * that worked last.
+ * Where a provider's circuit is open nothing of it is claimed; once the pause is over, one grant goes first: of those that
+ * were not refused since, the one that worked last; else the one that was asked longest ago, so that none that is refused
+ * for itself is asked each time, and keeps all others waiting.
  */
 export const claimDueTokens = statement<{ until: Date; limit: number }, { readonly id: string }>(
   'refresh-claim',
@@ -52,7 +55,8 @@ export const claimDueTokens = statement<{ until: Date; limit: number }, { readon
     CROSS JOIN LATERAL (
       SELECT t.ctid AS place FROM oauth_tokens t JOIN user_mail_accounts a ON a.user_mail_account_id = t.user_mail_account_id
       WHERE a.provider_cd = p.provider_cd AND t.refresh_due_at_utc <= now()
-      ORDER BY coalesce(t.last_refreshed_at_utc, t.created_at_utc) DESC LIMIT 1
+      ORDER BY t.last_error_cd IS NOT NULL, CASE WHEN t.last_error_cd IS NULL THEN coalesce(t.last_refreshed_at_utc, t.created_at_utc) END DESC,
+        t.modified_at_utc LIMIT 1
     ) best
     WHERE p.open_until_utc <= now()
   )
@@ -81,7 +85,7 @@ export const leaseClaimedTokens = statement<
     AND (t.lease_until_utc IS NULL OR t.lease_until_utc <= now())
   RETURNING t.oauth_token_id AS "tokenId", t.user_mail_account_id AS "accountId", a.user_id AS "userId", a.provider_cd AS "provider",
     t.version_nbr AS "version", t.client_id_txt AS "clientId", t.refresh_token_txt AS "refreshToken",
-    t.refresh_token_expires_at_utc AS "refreshTokenExpiresAt", t.failure_cnt AS "failureCount", u.is_active_flg AS "isUserActive",
+    t.refresh_token_expires_at_utc AS "refreshTokenExpiresAt", t.failure_cnt AS "failureCount", t.last_error_cd AS "lastError", u.is_active_flg AS "isUserActive",
     p.open_until_utc AS "heldUntil"`,
 )
 

@@ -57,7 +57,8 @@ export async function refreshLeased(
   },
 ): Promise<RefreshOutcome[]> {
   const outcomes: RefreshOutcome[] = []
-  const waiting = [...tokens]
+  // Those that worked last come first: refusals of some for themselves do not end the batch before the others had their turn.
+  const waiting = tokens.toSorted((a, b) => Number(a.lastError !== null) - Number(b.lastError !== null))
   let answered: Answered[] = []
   let writing: Promise<void> = Promise.resolve()
   // Before the database knows of it: a batch that meets nothing but refusals of our client stops asking.
