@@ -29,6 +29,9 @@ afterEach(async () => {
 const logged = (event: string): Record<string, unknown>[] =>
   lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter((line) => line.event === event)
 
+/** Two seconds, of which our timers take a second and a half; and what a machine that does three things at once adds. */
+const mostMs = 4_000
+
 async function timed(work: () => Promise<Response>): Promise<{ response: Response; ms: number }> {
   const startedAt = performance.now()
   const response = await work()
@@ -69,7 +72,7 @@ describe('health', () => {
       const { response, ms } = await timed(() => call('/health/readiness'))
       const body = await response.json<{ sealing_keys: unknown }>()
       expect(body.sealing_keys).toEqual(uncounted.sealing_keys)
-      expect(ms).toBeLessThan(2_000)
+      expect(ms).toBeLessThan(mostMs)
     } finally {
       await query('ROLLBACK')
     }
@@ -96,7 +99,7 @@ describe('health', () => {
         const { response, ms } = await timed(() => call(path))
         expect(response.status).toBe(503)
         expect(Number(response.headers.get('Retry-After'))).toBeGreaterThan(0)
-        expect(ms).toBeLessThan(2_000)
+        expect(ms).toBeLessThan(mostMs)
         expectGuarded(response)
         const text = await response.text()
         expect(text).not.toMatch(leaks)
