@@ -60,7 +60,7 @@ export default defineConfig({
   test: {
     // The root's set-up runs once for all projects; one that they inherited would run once for each.
     globalSetup: ['./test/support/global-setup.ts'],
-    maxWorkers: 3,
+    maxWorkers: 4,
     coverage: {
       provider: 'istanbul',
       reportOnFailure: true,
