@@ -1,13 +1,13 @@
-// Four kinds of tests: `worker` inside workerd with every binding of wrangler.toml and a world of its own for each file (a
-// fresh database on one real PostgreSQL, a local Google and GitHub), `worker-pure` inside workerd for what needs no world,
-// `node` for scripts and rules about the source, `browser` for flows in a real Chromium.
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+// Three kinds of tests: `worker` inside workerd with every binding of wrangler.toml and a world (a database on one real
+// PostgreSQL, a local Google and GitHub), `node` for scripts and rules about the source, `browser` for flows in a real
+// Chromium.
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
-import { githubClient, googleClient, openFileWorld } from './test/support/file-world.ts'
 import { testKeys } from './test/support/keys.ts'
+import { githubClient, googleClient, openTestWorld } from './test/support/test-world.ts'
 
 /** These packages' ES wrappers do not load in the test runner; their CommonJS does. */
 function commonJsEntry(name: string): string {
@@ -31,21 +31,6 @@ function standIns(): Record<string, string> {
   )
 }
 
-/** A test that imports nothing of test/support but these asks neither the database nor anybody else. */
-const worldless = new Set(['argon2-vectors', 'keys', 'pictures'])
-
-/** Those of the tests inside workerd that need no world: they share one workerd, where each other file starts its own. */
-function pureTests(): string[] {
-  const files = readdirSync('test', { recursive: true, encoding: 'utf8' }).map((file) => `test/${file}`)
-  return files.filter((file) => {
-    if (!/\.test\.tsx?$/.test(file) || /^test\/(node|browser|trial)\//.test(file)) return false
-    const supports = readFileSync(file, 'utf8').matchAll(/from '(?:\.\.\/)+support\/([\w-]+)\.ts'/g)
-    return [...supports].every(([, name = '']) => worldless.has(name))
-  })
-}
-
-const pure = pureTests()
-
 const resolve = {
   alias: {
     ...standIns(),
@@ -60,7 +45,7 @@ export default defineConfig({
   test: {
     // The root's set-up runs once for all projects; one that they inherited would run once for each.
     globalSetup: ['./test/support/global-setup.ts'],
-    maxWorkers: 4,
+    maxWorkers: 3,
     coverage: {
       provider: 'istanbul',
       reportOnFailure: true,
@@ -72,7 +57,7 @@ export default defineConfig({
         resolve,
         plugins: [
           cloudflareTest(async ({ inject }) => {
-            const world = await openFileWorld(inject('adminDatabaseUrl'), inject('templateDatabase'))
+            const world = await openTestWorld(inject('adminDatabaseUrl'), inject('templateDatabase'))
             return {
               wrangler: { configPath: './wrangler.toml' },
               miniflare: {
@@ -107,27 +92,19 @@ export default defineConfig({
         ],
         test: {
           name: 'worker',
+          // One workerd and one world for each of those that run at once; fresh-world.ts stands between their files.
+          isolate: false,
+          setupFiles: ['./test/support/fresh-world.ts'],
           include: ['test/**/*.test.{ts,tsx}'],
           // A mailbox of 10,000 takes minutes: `npm run trial`.
           exclude: [
             'test/node/**',
             'test/browser/**',
-            ...pure,
             ...(process.env.MAILBOX_TRIAL === undefined ? ['test/trial/**'] : []),
           ],
           testTimeout: 30_000,
           hookTimeout: 30_000,
         },
-      },
-      {
-        resolve,
-        plugins: [
-          cloudflareTest({
-            wrangler: { configPath: './wrangler.toml' },
-            miniflare: { bindings: { ...blankDevVars(), ...testKeys } },
-          }),
-        ],
-        test: { name: 'worker-pure', include: pure, isolate: false, restoreMocks: true, testTimeout: 30_000 },
       },
       {
         test: { name: 'node', include: ['test/node/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 },

@@ -41,7 +41,7 @@ export interface StartPostgresOptions {
   dataDir?: string
   /** Port on 127.0.0.1; a random free one when absent. */
   port?: number
-  /** For tests: no durability, 300 connections, deleted at the end. */
+  /** For tests: no durability, 500 connections, deleted at the end. */
   ephemeral?: boolean
   /** Loads pg_stat_statements where the package has it, at a small cost for each statement; a bench leaves it out. */
   statementStatistics?: boolean
@@ -196,7 +196,7 @@ function flagsOf(ephemeral: boolean): Record<string, string> {
   return {
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
-    max_connections: ephemeral ? '300' : '100',
+    max_connections: ephemeral ? '500' : '100',
     timezone: 'UTC',
     log_timezone: 'UTC',
     ...(ephemeral

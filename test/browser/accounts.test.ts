@@ -7,7 +7,7 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { projectRoot } from '../../scripts/postgres.ts'
-import { cloneTemplate } from '../support/file-world.ts'
+import { cloneTemplate } from '../support/test-world.ts'
 import { auditPages } from './audit-pages.ts'
 import { chromiumArgs, type DevStack, demoPerson, findChromium, freePort, startDevStack } from './dev-stack.ts'
 

@@ -3,7 +3,7 @@
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { cloneTemplate } from '../support/file-world.ts'
+import { cloneTemplate } from '../support/test-world.ts'
 import { auditPages, pageAudit } from './audit-pages.ts'
 import { chromiumArgs, type DevStack, demoPerson, findChromium, startDevStack } from './dev-stack.ts'
 

@@ -1,6 +1,6 @@
 // What the one connection makes of an answer of PostgreSQL: two statements that lock each other's rows.
 import { sql } from 'drizzle-orm'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 import { createDb, type Db, statement } from '../../src/db/client.ts'
 import { query, testAddresses } from '../support/database.ts'
 import { untilSomebodyWaits } from '../support/flows.ts'
@@ -12,6 +12,8 @@ beforeEach(async () => {
   await query(`CREATE TABLE test_pair (name text PRIMARY KEY, n int NOT NULL DEFAULT 0)`)
   await query(`INSERT INTO test_pair (name) VALUES ('first'), ('second')`)
 })
+
+afterAll(() => query('DROP TABLE test_pair'))
 
 describe('a deadlock', () => {
   it('is answered by sending the statement again: it was undone whole, and then done once', async () => {

@@ -433,8 +433,10 @@ describe('size', () => {
       return performance.now() - begun
     }
     seconds(400)
-    // As many characters in longer styles: with the square of the length it would be nine times as much.
-    expect(seconds(3_600)).toBeLessThan(seconds(400) * 3 + 50)
+    // As many characters in longer styles: with the square of the length it would be nine times as much. The best of
+    // three, since the machine does other things as well.
+    const best = (many: number): number => Math.min(...[1, 2, 3].map(() => seconds(many)))
+    expect(best(3_600)).toBeLessThan(best(400) * 3 + 50)
   })
 
   it('what is longer than half a million characters is cut', () => {

@@ -117,7 +117,10 @@ function noCounts(): WireCounts {
 
 /** How long a connection to the server waits for its next client, and how many do. */
 const SPARE_MS = 15_000
-const MAX_SPARES = 40
+const MAX_SPARES = 60
+
+/** A client that has said nothing for so long has left: what a test calls itself keeps its sockets until the file ends. */
+const SILENT_MS = 30_000
 
 /** What the server says last when it is ready and in no transaction. */
 const readyAndIdle = Buffer.from([0x5a, 0, 0, 0, 5, 0x49])
@@ -213,6 +216,7 @@ class Link {
   private outstanding = 0
   /** Nothing is outstanding and no transaction is open. */
   private isAtRest = false
+  private silence: NodeJS.Timeout | undefined
 
   constructor(client: Socket, state: State) {
     this.client = client
@@ -243,6 +247,7 @@ class Link {
 
   private clientLeft(): void {
     this.state.links.delete(this)
+    clearTimeout(this.silence)
     if (this.server === null) return
     const { backend, up } = this.server
     if (!this.isAtRest || !this.isUndisturbed) {
@@ -279,6 +284,7 @@ class Link {
       }
       this.isAwaitingAnswer = true
       this.isAtRest = false
+      clearTimeout(this.silence)
     }
     if (isGoodbye && this.isAtRest && this.isUndisturbed) this.clientLeft()
     else this.server?.up.write(chunk)
@@ -329,6 +335,8 @@ class Link {
       if (this.isStartedUp) this.outstanding -= 1
     })
     if (this.fromServer.hasJustRead('Z')) this.isAtRest = this.outstanding === 0 && chunk.at(-1) === 0x49
+    clearTimeout(this.silence)
+    if (this.isAtRest) this.silence = setTimeout(() => this.clientLeft(), SILENT_MS).unref()
     this.down.write(chunk, () => {
       if (this.isAwaitingAnswer) this.state.counts.roundTrips += 1
       this.isAwaitingAnswer = false

@@ -1,4 +1,4 @@
-// Runs once before all tests (plain Node): one PostgreSQL, one migrated template database that each test file clones,
+// Runs once before all tests (plain Node): one PostgreSQL, one migrated template database that each world clones,
 // and the assets. What was started is stopped and dropped at the end; the embedded server also
 // ends when the test run is killed.
 import { randomBytes } from 'node:crypto'
@@ -7,7 +7,7 @@ import type { TestProject } from 'vitest/node'
 import { buildAssets } from '../../scripts/assets.ts'
 import { migrate } from '../../scripts/migrate.ts'
 import { startPostgres } from '../../scripts/postgres.ts'
-import { closeFileWorlds } from './file-world.ts'
+import { closeTestWorlds } from './test-world.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -29,7 +29,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   const templateUrl = new URL(adminUrl)
   templateUrl.pathname = `/${template}`
   const tearDown = async (): Promise<void> => {
-    await closeFileWorlds()
+    await closeTestWorlds()
     if (server) {
       await admin.end({ timeout: 1 })
       await server.stop()

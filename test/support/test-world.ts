@@ -1,5 +1,5 @@
-// The world of one test file (plain Node): a fresh clone of the template database, a proxy before it, and a strict local
-// Google and GitHub of its own, so that no file can see what another does.
+// The world that one workerd's tests see (plain Node): a clone of the template database, a proxy before it, and a strict
+// local Google and GitHub, so that no test sees what another runner's does at that moment.
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { startLocalGithub } from '../../scripts/local-github/server.ts'
 import { projectRoot } from '../../scripts/postgres.ts'
 import { startDatabaseProxy, throughProxy } from './database-proxy.ts'
 
-export interface FileWorld {
+export interface TestWorld {
   /** The file's database, directly. */
   databaseUrl: string
   /** The same through the proxy: what Hyperdrive gets. */
@@ -53,8 +53,8 @@ function isClosing(value: unknown): value is Closing {
   return typeof value === 'object' && value !== null && 'closings' in value
 }
 
-/** Makes the world of one test file. It lives until `closeFileWorlds`. */
-export async function openFileWorld(adminUrl: string, template: string): Promise<FileWorld> {
+/** Makes the world of one runner. It lives until `closeTestWorlds`. */
+export async function openTestWorld(adminUrl: string, template: string): Promise<TestWorld> {
   const [databaseUrl, google, github] = await Promise.all([
     cloneTemplate(adminUrl, template),
     startGoogle(),
@@ -74,7 +74,7 @@ export async function openFileWorld(adminUrl: string, template: string): Promise
 }
 
 /** Closes the servers of all worlds; their databases are dropped with the template. */
-export async function closeFileWorlds(): Promise<void> {
+export async function closeTestWorlds(): Promise<void> {
   await Promise.all(
     registry()
       .closings.splice(0)
