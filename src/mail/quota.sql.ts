@@ -89,21 +89,19 @@ export const countProjectUnits = (source: SQL, spent: SQL, back: GivenBack = not
       FROM (SELECT) AS one CROSS JOIN ${minuteOf('provider_states', back)} minute
     ), modified_at_utc = now()`
 
-export type ReserveParams = UnitParams & {
-  readonly accountId: string
-  readonly provider: string
-  /** What is counted where all of it is granted. */
-  readonly unitsSpent: number
-}
+export type ReserveParams = UnitParams & { readonly accountId: string; readonly provider: string }
 
-/** For single calls that hold no lease (an attachment, a message to send): all of `unitsWanted` or none. Neither granted nor to be waited for: ask again. */
+/**
+ * For single calls that hold no lease (an attachment, a message to send): all of `unitsWanted` or none. Neither granted nor
+ * to be waited for: ask again.
+ */
 export const reserveUnitsRow = statement<ReserveParams, { readonly isGranted: boolean; readonly wait: number }>(
   'quota-reserve',
   sql`WITH looked AS MATERIALIZED (
     SELECT s.* FROM mail_syncs s WHERE s.user_mail_account_id = ${param('accountId', 'uuid')} FOR UPDATE
   ),
   judged AS MATERIALIZED (
-    SELECT ${param('provider', 'text')} AS provider_cd, box.slots, CASE WHEN quota.granted > 0 THEN ${param('unitsSpent', 'int')} ELSE 0 END AS spent, quota.wait
+    SELECT ${param('provider', 'text')} AS provider_cd, box.slots, CASE WHEN quota.granted > 0 THEN ${param('unitsWanted', 'int')} ELSE 0 END AS spent, quota.wait
     FROM (SELECT) AS one
     LEFT JOIN looked ON true
     LEFT JOIN provider_states p ON p.provider_cd = ${param('provider', 'text')}

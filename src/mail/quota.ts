@@ -35,7 +35,7 @@ export function limitsOf(settings: QuotaSettings, share: 'interactive' | 'back_f
  */
 export async function reserveUnits(
   deps: { readonly db: Db; readonly sync: QuotaSettings },
-  call: { accountId: string; provider: string; units: number; share?: 'interactive' | 'back_fill' },
+  call: { accountId: string; provider: string; units: number },
 ): Promise<number | null> {
   const ask = () =>
     deps.db.first(reserveUnitsRow, {
@@ -43,8 +43,7 @@ export async function reserveUnits(
       provider: call.provider,
       unitsWanted: call.units,
       unitsLeast: call.units,
-      unitsSpent: call.units,
-      ...limitsOf(deps.sync, call.share ?? 'interactive'),
+      ...limitsOf(deps.sync, 'interactive'),
     })
   let row = await ask()
   if (row !== null && !row.isGranted && row.wait === 0) row = await ask()

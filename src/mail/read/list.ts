@@ -40,7 +40,7 @@ export interface Page<Item> {
   readonly nextCursor: string | null
 }
 
-interface ListedItem {
+export interface ListedEmail {
   readonly id: string
   readonly accountId: string
   readonly snippet: string
@@ -58,10 +58,8 @@ interface ListedItem {
   readonly isUnread: boolean
 }
 
-export type ListedEmail = ListedItem
-
 /** Message id, people and time are its newest message's; unread where any of it is; the subject is its oldest's. */
-export interface ListedThread extends ListedItem {
+export interface ListedThread extends ListedEmail {
   /** Who wrote in it, in order of their first message. */
   readonly participants: readonly Address[]
   readonly messageCount: number
@@ -108,7 +106,7 @@ interface ListStatements<Row> {
   readonly searchRanked: Statement<RankedSearchParams, Listed<Row>>
 }
 
-type SharedItem = Omit<ListedItem, 'id' | 'isUnread'>
+type SharedItem = Omit<ListedEmail, 'id' | 'isUnread'>
 type SharedRow = Pick<EmailRow & ThreadRow, keyof EmailRow & keyof ThreadRow>
 
 async function list<Row extends SharedRow, Item>(
