@@ -7,8 +7,9 @@ import { migrate as applyMigrations } from 'drizzle-orm/postgres-js/migrator'
 import postgres from 'postgres'
 import { projectRoot, Refusal } from './postgres.ts'
 
-// Two sessions that run CREATE … IF NOT EXISTS at once may still collide on the catalogue's unique indexes.
-const CREATED_MEANWHILE = new Set(['23505', '42P06', '42P07'])
+// Two sessions that run CREATE … IF NOT EXISTS at once may still collide: on the catalogue's unique indexes (23505), or on
+// the schema (42P06), the table (42P07) or its row type (42710) that the other has made since the first look.
+const CREATED_MEANWHILE = new Set(['23505', '42P06', '42P07', '42710'])
 
 /**
  * Brings the database up to the newest migration.
@@ -33,7 +34,8 @@ export async function migrate(url: string, folder = join(projectRoot, 'migration
   }
 }
 
-async function createLockTable(sql: postgres.Sql): Promise<void> {
+/** Makes the table that lets one migrator in at a time, where it is not there. Any number of sessions may do so at once. */
+export async function createLockTable(sql: postgres.Sql): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       // Asked first: a role that may migrate but not create schemas can still run when all is there.

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { afterAll, describe, expect, inject, it } from 'vitest'
-import { migrate } from '../../scripts/migrate.ts'
+import { createLockTable, migrate } from '../../scripts/migrate.ts'
 import { projectRoot } from '../../scripts/postgres.ts'
 
 const admin = postgres(inject('adminDatabaseUrl'), { max: 1, onnotice: () => {} })
@@ -86,6 +86,19 @@ describe('migrations', () => {
     await Promise.all(Array.from({ length: 6 }, () => migrate(atOnce)))
     expect(await schemaOf(atOnce)).toEqual(await schemaOf(once))
     expect(await applied(atOnce)).toBe(journal().entries.length)
+  })
+
+  it('AP-19 agree on one lock, however ten sessions that make it at once fall together', async () => {
+    const url = await freshDatabase()
+    const sessions = Array.from({ length: 10 }, () => postgres(url, { max: 1, onnotice: () => {} }))
+    try {
+      for (let round = 0; round < 40; round++) {
+        await expect(Promise.all(sessions.map((sql) => createLockTable(sql)))).resolves.toHaveLength(10)
+        await ask(url, (sql) => sql.unsafe('drop table drizzle.gatepost_migration_lock; drop schema drizzle'))
+      }
+    } finally {
+      await Promise.all(sessions.map((sql) => sql.end({ timeout: 1 })))
+    }
   })
 
   it('AP-19 go on where an older release stopped, with its rows in place', async () => {
