@@ -3,13 +3,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
-import postgres from 'postgres'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import type { Browser, Page } from 'playwright-core'
+import type postgres from 'postgres'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { projectRoot } from '../../scripts/postgres.ts'
-import { cloneTemplate } from '../support/test-world.ts'
 import { auditPages } from './audit-pages.ts'
-import { chromiumArgs, type DevStack, demoPerson, findChromium, freePort, startDevStack } from './dev-stack.ts'
+import { type DevStack, demoPerson, findChromium, freePort } from './dev-stack.ts'
+import { follow, openStage, type Stage } from './stage.ts'
 
 const executablePath = findChromium()
 const picture = {
@@ -23,32 +23,21 @@ const picture = {
 const password = 'four words make one'
 
 describe.skipIf(executablePath === null)('an account in a browser', () => {
-  let browser: Browser
+  let stage: Stage
   let stack: DevStack
   let sql: postgres.Sql
-  let context: BrowserContext
+  let browser: Browser
   let page: Page
   let examplePort: number
 
   beforeAll(async () => {
-    const databaseUrl = await cloneTemplate(inject('adminDatabaseUrl'), inject('templateDatabase'))
-    sql = postgres(databaseUrl, { max: 1, onnotice: () => {} })
     examplePort = await freePort()
     const frontEnd = `http://localhost:${examplePort}`
-    ;[stack, browser] = await Promise.all([
-      startDevStack(databaseUrl, { FRONTEND_CALLBACK_URL: `${frontEnd}/callback`, CORS_ORIGINS: frontEnd }),
-      chromium.launch({ executablePath: executablePath ?? '', args: chromiumArgs }),
-    ])
-    context = await browser.newContext({ javaScriptEnabled: false })
-    page = await context.newPage()
-    page.setDefaultTimeout(15_000)
+    stage = await openStage({ FRONTEND_CALLBACK_URL: `${frontEnd}/callback`, CORS_ORIGINS: frontEnd })
+    ;({ stack, sql, browser, page } = stage)
   })
 
-  afterAll(async () => {
-    await browser?.close()
-    await stack?.stop()
-    await sql?.end({ timeout: 1 })
-  })
+  afterAll(() => stage?.close())
 
   const open = (path: string) => page.goto(`${stack.url}${path}`)
   const path = () => new URL(page.url()).pathname + new URL(page.url()).search
@@ -63,44 +52,44 @@ describe.skipIf(executablePath === null)('an account in a browser', () => {
           await open('/dev/letters')
           return page.getByRole('link', { name: subject }).count()
         },
-        { timeout: 20_000 },
+        { timeout: 60_000 },
       )
       .toBeGreaterThan(0)
-    await page.getByRole('link', { name: subject }).first().click()
+    await follow(page.getByRole('link', { name: subject }).first())
   }
 
   async function followLetter(subject: string): Promise<void> {
     await openLetter(subject)
-    await page.getByRole('link', { name: 'Open the letter’s link' }).click()
+    await follow(page.getByRole('link', { name: 'Open the letter’s link' }))
   }
 
   async function signIn(name: string, secret: string): Promise<void> {
     await open('/sign-in')
     await page.getByLabel('E-mail address or user name').fill(name)
     await page.getByLabel('Password', { exact: true }).fill(secret)
-    await button('Sign in').click()
+    await follow(button('Sign in'))
   }
 
   it('registers, is refused a common password, and opens the account with the letter and the password', async () => {
     await open('/sign-in')
-    await page.getByRole('link', { name: 'Create an account' }).click()
+    await follow(page.getByRole('link', { name: 'Create an account' }))
     await page.getByLabel('E-mail address').fill('eva@example.com')
     await page.getByLabel('Password', { exact: true }).fill('password123')
     await page.getByLabel('Your name').fill('Eva <b>Example</b>')
     await page.getByLabel('User name').fill('Eva-1')
-    await button('Create account').click()
+    await follow(button('Create account'))
     expect(await alert()).toContain('on the list that attackers try first')
     expect(await page.getByLabel('E-mail address').inputValue()).toBe('eva@example.com')
     await page.getByLabel('Password', { exact: true }).fill(password)
-    await button('Create account').click()
+    await follow(button('Create account'))
     expect(path()).toBe('/verify-email')
 
     await followLetter('Confirm your address')
     await page.getByRole('textbox', { name: 'The password you chose' }).fill('not the one I chose')
-    await button('Open my account').click()
+    await follow(button('Open my account'))
     expect(await alert()).toContain('Wrong password')
     await page.getByRole('textbox', { name: 'The password you chose' }).fill(password)
-    await button('Open my account').click()
+    await follow(button('Open my account'))
     expect(path()).toBe('/mailboxes')
     expect(await page.getByRole('banner').innerText()).toContain('eva@example.com')
   })
@@ -113,7 +102,7 @@ describe.skipIf(executablePath === null)('an account in a browser', () => {
     const link = await page.getByRole('link', { name: 'Open the letter’s link' }).getAttribute('href')
     await page.goto(link ?? '')
     await page.getByRole('textbox', { name: 'The password you chose' }).fill(password)
-    await button('Open my account').click()
+    await follow(button('Open my account'))
     expect(await alert()).toContain('Invalid code')
   })
 
@@ -123,30 +112,30 @@ describe.skipIf(executablePath === null)('an account in a browser', () => {
     await page
       .getByLabel('A new picture')
       .setInputFiles({ ...picture, buffer: Buffer.from('<svg onload="alert(1)"/>') })
-    await button('Use this picture').click()
+    await follow(button('Use this picture'))
     expect(await alert()).toContain('PNG, JPEG or WebP')
     await page.getByLabel('A new picture').setInputFiles(picture)
-    await button('Use this picture').click()
+    await follow(button('Use this picture'))
     expect(path()).toBe('/settings?done=picture')
     const portrait = page.locator('img.portrait')
     expect(await portrait.evaluate((image) => (image as unknown as { naturalWidth: number }).naturalWidth)).toBe(1)
     await page.getByLabel('User name').fill('e')
-    await button('Save').click()
+    await follow(button('Save'))
     expect(await alert()).toContain('3 to 32')
     expect(await page.getByLabel('User name').inputValue()).toBe('e')
-    await button('Remove picture').click()
+    await follow(button('Remove picture'))
     expect(await page.locator('img.portrait').count()).toBe(0)
   })
 
   it('changes the address by the new one’s letter, and tells the old one', async () => {
     await open('/settings')
     await page.getByLabel('New address').fill('eva.new@example.com')
-    await button('Change address').click()
+    await follow(button('Change address'))
     expect(await page.getByRole('status').innerText()).toContain('We wrote to the new address')
     await openLetter('A new address was asked for')
     expect(await page.getByRole('main').innerText()).toContain('eva@example.com')
     await followLetter('Confirm your new address')
-    await button('Use the new address').click()
+    await follow(button('Use the new address'))
     expect(path()).toBe('/settings?done=email_changed')
     expect(await page.getByRole('banner').innerText()).toContain('eva.new@example.com')
   })
@@ -155,19 +144,19 @@ describe.skipIf(executablePath === null)('an account in a browser', () => {
     await open('/settings/security')
     await page.getByLabel('Current password').fill('something else')
     await page.getByLabel('New password').fill('five words make one more')
-    await button('Change password').click()
+    await follow(button('Change password'))
     expect(await alert()).toContain('This is not your current password')
     await page.getByLabel('Current password').fill(password)
     await page.getByLabel('New password').fill('five words make one more')
-    await button('Change password').click()
+    await follow(button('Change password'))
     expect(path()).toBe('/settings/security?done=password')
-    await button('Sign out').click()
+    await follow(button('Sign out'))
 
     await signIn('eva-1', password)
     expect(await alert()).toContain('Sign-in refused')
-    await page.getByRole('link', { name: 'Forgot your password?' }).click()
+    await follow(page.getByRole('link', { name: 'Forgot your password?' }))
     await page.getByLabel('E-mail address').fill('eva.new@example.com')
-    await button('Send the letter').click()
+    await follow(button('Send the letter'))
     expect(path()).toBe('/reset-password')
     await openLetter('Choose a new password')
     const code = /\b\d{6}\b/.exec(await page.locator('pre').innerText())?.[0] ?? ''
@@ -175,23 +164,23 @@ describe.skipIf(executablePath === null)('an account in a browser', () => {
     await page.getByLabel('E-mail address').fill('eva.new@example.com')
     await page.getByLabel('Code').fill(`${code.slice(0, 3)} ${code.slice(3)}`)
     await page.getByLabel('New password').fill('six words make one at last')
-    await button('Change password').click()
+    await follow(button('Change password'))
     expect(path()).toBe('/sign-in?done=password_reset')
     await signIn('Eva.New@example.com', 'six words make one at last')
     expect(path()).toBe('/mailboxes')
   })
 
   it('is locked out after five wrong passwords, and let in again by the letter’s link', async () => {
-    await button('Sign out').click()
+    await follow(button('Sign out'))
     for (let attempt = 1; attempt <= 5; attempt += 1) await signIn('eva.new@example.com', `wrong number ${attempt}`)
     await signIn('eva.new@example.com', 'six words make one at last')
     expect(await alert()).toContain('Too many failed tries')
     await open('/forgot-password')
     await page.getByLabel('E-mail address').fill('eva.new@example.com')
-    await button('Send the letter').click()
+    await follow(button('Send the letter'))
     await followLetter('Choose a new password')
     await page.getByLabel('New password').fill(password)
-    await button('Change password').click()
+    await follow(button('Change password'))
     await signIn('eva.new@example.com', password)
     expect(path()).toBe('/mailboxes')
   })
@@ -199,22 +188,22 @@ describe.skipIf(executablePath === null)('an account in a browser', () => {
   it('links GitHub after a proof of presence, signs in with it, and unlinks it', async () => {
     await sql`update sessions set authenticated_at_utc = now() - interval '1 hour'`
     await open('/settings/security')
-    await page.getByRole('link', { name: 'Add GitHub' }).click()
+    await follow(page.getByRole('link', { name: 'Add GitHub' }))
     expect(path()).toBe('/step-up?return_to=/settings/security')
     await page.getByLabel('Your password').fill(password)
-    await button('Go on').click()
-    await page.getByRole('link', { name: 'Add GitHub' }).click()
-    await page.getByRole('button').first().click()
+    await follow(button('Go on'))
+    await follow(page.getByRole('link', { name: 'Add GitHub' }))
+    await follow(page.getByRole('button').first())
     expect(path()).toBe('/settings/security')
     expect(await page.getByRole('region', { name: 'Ways to sign in' }).innerText()).toContain('GitHub')
-    await button('Sign out').click()
+    await follow(button('Sign out'))
 
     await open('/sign-in')
-    await page.getByRole('link', { name: 'Sign in with GitHub' }).click()
-    if (new URL(page.url()).origin !== stack.url) await page.getByRole('button').first().click()
+    await follow(page.getByRole('link', { name: 'Sign in with GitHub' }))
+    if (new URL(page.url()).origin !== stack.url) await follow(page.getByRole('button').first())
     expect(await page.getByRole('banner').innerText()).toContain('eva.new@example.com')
     await open('/settings/security')
-    await page.getByRole('button', { name: 'Remove GitHub' }).click()
+    await follow(page.getByRole('button', { name: 'Remove GitHub' }))
     expect(path()).toBe('/settings/security?done=unlinked')
   })
 
@@ -224,11 +213,11 @@ describe.skipIf(executablePath === null)('an account in a browser', () => {
     await there.goto(`${stack.url}/sign-in`)
     await there.getByLabel('E-mail address or user name').fill('eva-1')
     await there.getByLabel('Password', { exact: true }).fill(password)
-    await there.getByRole('button', { name: 'Sign in', exact: true }).click()
+    await follow(there.getByRole('button', { name: 'Sign in', exact: true }))
     await open('/settings/security')
     const ends = page.getByRole('button', { name: /^End the session/ })
     expect(await ends.count()).toBe(1)
-    await ends.first().click()
+    await follow(ends.first())
     expect(path()).toBe('/settings/security?done=session')
     await there.goto(`${stack.url}/settings`)
     expect(new URL(there.url()).pathname).toBe('/sign-in')
@@ -255,8 +244,8 @@ describe.skipIf(executablePath === null)('an account in a browser', () => {
 
   it('leaves: the account is gone, and its password opens nothing', async () => {
     await open('/settings/security')
-    await page.getByRole('link', { name: 'Delete my account' }).click()
-    await button('Delete my account').click()
+    await follow(page.getByRole('link', { name: 'Delete my account' }))
+    await follow(button('Delete my account'))
     expect(path()).toBe('/sign-in?done=account_deleted')
     await signIn('eva-1', password)
     expect(await alert()).toContain('Sign-in refused')
@@ -265,13 +254,13 @@ describe.skipIf(executablePath === null)('an account in a browser', () => {
   it('an administrator finds a person, disables them, and reads of it in the trail', async () => {
     await sql`insert into users (email_address_txt, email_verified_at_utc, email_proof_cd) values ('max@example.com', now(), 'letter')`
     await open('/sign-in')
-    await page.getByRole('link', { name: 'Sign in with Google' }).click()
-    await page.getByRole('button', { name: demoPerson }).click()
+    await follow(page.getByRole('link', { name: 'Sign in with Google' }))
+    await follow(page.getByRole('button', { name: demoPerson }))
     for (const box of await page.getByRole('checkbox').all()) await box.setChecked(true)
-    await page.getByRole('button', { name: 'Continue' }).click()
+    await follow(page.getByRole('button', { name: 'Continue' }))
     await open('/admin/users?q=max')
-    await page.getByRole('link', { name: 'max@example.com' }).click()
-    await page.getByRole('button', { name: /^Disable/ }).click()
+    await follow(page.getByRole('link', { name: 'max@example.com' }))
+    await follow(page.getByRole('button', { name: /^Disable/ }))
     expect(await page.getByRole('main').innerText()).toContain('Disabled')
     await open('/admin/audit')
     expect(await page.getByRole('main').innerText()).toContain('User: disabled')
@@ -291,26 +280,26 @@ describe.skipIf(executablePath === null)('an account in a browser', () => {
     try {
       // A front end runs scripts.
       const visitor = await browser.newPage()
-      visitor.setDefaultTimeout(15_000)
+      visitor.setDefaultTimeout(60_000)
       await visitor.goto(`http://localhost:${examplePort}`)
-      await visitor.getByRole('button', { name: 'Sign in with Google' }).click()
-      await visitor.getByRole('button', { name: demoPerson }).click()
+      await follow(visitor.getByRole('button', { name: 'Sign in with Google' }))
+      await follow(visitor.getByRole('button', { name: demoPerson }))
       const goOn = visitor.getByRole('button', { name: 'Continue' })
       await Promise.race([goOn.waitFor(), visitor.locator('#inside:not([hidden])').waitFor()])
-      if ((await goOn.count()) > 0) await goOn.click()
+      if ((await goOn.count()) > 0) await follow(goOn)
       await visitor.locator('#me').getByText(demoPerson).first().waitFor()
       expect(visitor.url()).toBe(`http://localhost:${examplePort}/callback`)
-      await visitor.getByRole('button', { name: 'Sign out' }).click()
+      await follow(visitor.getByRole('button', { name: 'Sign out' }))
       await visitor.getByText('Signed out.').waitFor()
 
       await visitor.getByLabel('E-mail address or user name').fill('fay@example.com')
       await visitor.getByLabel('Password').fill(password)
-      await visitor.getByRole('button', { name: 'Create an account' }).click()
+      await follow(visitor.getByRole('button', { name: 'Create an account' }))
       await visitor.getByText('Look into your mail').waitFor()
       await followLetter('Confirm your address')
       await page.getByRole('textbox', { name: 'The password you chose' }).fill(password)
-      await button('Open my account').click()
-      await visitor.getByRole('button', { name: 'Sign in', exact: true }).click()
+      await follow(button('Open my account'))
+      await follow(visitor.getByRole('button', { name: 'Sign in', exact: true }))
       await visitor.locator('#me').getByText('fay@example.com').first().waitFor()
       await visitor.reload()
       await visitor.locator('#me').getByText('fay@example.com').first().waitFor()

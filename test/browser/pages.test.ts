@@ -1,11 +1,11 @@
 // A person with a browser, from signing in to signing out, over the whole product: real Chromium, real Worker, strict
 // local Google. JavaScript is off wherever our own pages are, since they have to work without.
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
-import postgres from 'postgres'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { cloneTemplate } from '../support/test-world.ts'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import type postgres from 'postgres'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { auditPages, pageAudit } from './audit-pages.ts'
-import { chromiumArgs, type DevStack, demoPerson, findChromium, startDevStack } from './dev-stack.ts'
+import { type DevStack, demoPerson, findChromium } from './dev-stack.ts'
+import { follow, openStage, type Stage } from './stage.ts'
 
 const executablePath = findChromium()
 if (executablePath === null) {
@@ -13,39 +13,29 @@ if (executablePath === null) {
 }
 
 describe.skipIf(executablePath === null)('in a browser', () => {
-  let browser: Browser
+  let stage: Stage
   let stack: DevStack
   let sql: postgres.Sql
+  let browser: Browser
   let context: BrowserContext
   let page: Page
 
   beforeAll(async () => {
-    const databaseUrl = await cloneTemplate(inject('adminDatabaseUrl'), inject('templateDatabase'))
-    sql = postgres(databaseUrl, { max: 1, onnotice: () => {} })
-    ;[stack, browser] = await Promise.all([
-      startDevStack(databaseUrl),
-      chromium.launch({ executablePath: executablePath ?? '', args: chromiumArgs }),
-    ])
-    context = await browser.newContext({ javaScriptEnabled: false })
-    page = await context.newPage()
-    page.setDefaultTimeout(15_000)
+    stage = await openStage()
+    ;({ stack, sql, browser, context, page } = stage)
   })
 
-  afterAll(async () => {
-    await browser?.close()
-    await stack?.stop()
-    await sql?.end({ timeout: 1 })
-  })
+  afterAll(() => stage?.close())
 
   /** Chooses the demo person where Google asks, ticks these permissions and no others, and goes on. */
   async function consent(permissions: readonly string[]): Promise<void> {
     const account = page.getByRole('button', { name: demoPerson })
-    if ((await account.count()) > 0) await account.click()
+    if ((await account.count()) > 0) await follow(account)
     for (const box of await page.getByRole('checkbox').all()) {
       const scope = (await box.getAttribute('value')) ?? ''
       await box.setChecked(permissions.some((permission) => scope.endsWith(permission)))
     }
-    await page.getByRole('button', { name: 'Continue' }).click()
+    await follow(page.getByRole('button', { name: 'Continue' }))
   }
 
   const open = (path: string) => page.goto(`${stack.url}${path}`)
@@ -54,8 +44,8 @@ describe.skipIf(executablePath === null)('in a browser', () => {
 
   it('no to Google is explained on the sign-in page', async () => {
     await open('/')
-    await page.getByRole('link', { name: 'Sign in with Google' }).click()
-    await page.getByRole('button', { name: 'Cancel' }).click()
+    await follow(page.getByRole('link', { name: 'Sign in with Google' }))
+    await follow(page.getByRole('button', { name: 'Cancel' }))
     expect(path()).toBe('/sign-in?error=access_denied')
     expect(await page.getByRole('alert').innerText()).toContain('Permission was not given')
   })
@@ -63,14 +53,14 @@ describe.skipIf(executablePath === null)('in a browser', () => {
   it('signs in, sees what is missing, and grants it by reconnecting', async () => {
     await open('/mailboxes')
     expect(path()).toBe('/sign-in?return_to=/mailboxes')
-    await page.getByRole('link', { name: 'Sign in with Google' }).click()
+    await follow(page.getByRole('link', { name: 'Sign in with Google' }))
     await consent(['gmail.readonly'])
     expect(path()).toBe('/mailboxes')
     const card = page.getByRole('article', { name: demoPerson })
     expect(await card.innerText()).toContain('Permission to send mail was not given')
     expect(await card.locator('.missing').innerText()).toContain('Send mail')
 
-    await card.getByRole('link', { name: /^Reconnect/ }).click()
+    await follow(card.getByRole('link', { name: /^Reconnect/ }))
     await consent(['gmail.readonly', 'gmail.send'])
     expect(path()).toBe('/mailboxes')
     expect(await page.getByRole('article').count()).toBe(1)
@@ -80,16 +70,16 @@ describe.skipIf(executablePath === null)('in a browser', () => {
 
   it('connecting another way ends with the same mailbox, and asks first when it comes from elsewhere', async () => {
     await open('/mailboxes')
-    await page.getByRole('link', { name: 'Connect another mailbox' }).click()
+    await follow(page.getByRole('link', { name: 'Connect another mailbox' }))
     // All of it was granted before, so Google asks only who it is.
-    await page.getByRole('button', { name: demoPerson }).click()
+    await follow(page.getByRole('button', { name: demoPerson }))
     expect(path()).toBe('/mailboxes')
     expect(await page.getByRole('article').count()).toBe(1)
     await open('/auth/google/login?purpose=connect&return_to=/mailboxes')
     expect(await heading()).toBe('Connect a mailbox to your account?')
-    await page.getByRole('main').getByRole('link', { name: 'Connect a mailbox' }).click()
+    await follow(page.getByRole('main').getByRole('link', { name: 'Connect a mailbox' }))
     expect(page.url().startsWith(stack.googleUrl)).toBe(true)
-    await page.getByRole('button', { name: 'Cancel' }).click()
+    await follow(page.getByRole('button', { name: 'Cancel' }))
     expect(path()).toBe('/mailboxes?error=access_denied')
     expect(await page.getByRole('alert').innerText()).toContain('Permission was not given')
   })
@@ -113,15 +103,15 @@ describe.skipIf(executablePath === null)('in a browser', () => {
 
   it('makes a service key, and what the page says to run hands out a token that Gmail takes', async () => {
     await open('/')
-    await page.getByRole('link', { name: 'Admin' }).click()
-    await page.getByRole('link', { name: 'Service keys' }).click()
+    await follow(page.getByRole('link', { name: 'Admin' }))
+    await follow(page.getByRole('link', { name: 'Service keys' }))
     await page.getByLabel('Name').fill('Billing worker')
     await page.getByLabel('User id').fill('nobody')
-    await page.getByRole('button', { name: 'Create key' }).click()
+    await follow(page.getByRole('button', { name: 'Create key' }))
     expect(await page.getByRole('alert').innerText()).toContain('This is no user id')
     expect(await page.getByLabel('Name').inputValue()).toBe('Billing worker')
     await page.getByLabel('User id').fill('')
-    await page.getByRole('button', { name: 'Create key' }).click()
+    await follow(page.getByRole('button', { name: 'Create key' }))
 
     const curl = await page.locator('#new-key-curl').innerText()
     const url = /https?:\/\/\S+/.exec(curl)?.[0] ?? ''
@@ -131,7 +121,7 @@ describe.skipIf(executablePath === null)('in a browser', () => {
     const profile = await useToken(await freshToken())
     expect(profile.status).toBe(200)
     expect(await profile.json()).toMatchObject({ emailAddress: demoPerson })
-    await page.getByRole('link', { name: 'I have copied it' }).click()
+    await follow(page.getByRole('link', { name: 'I have copied it' }))
     expect(await page.getByRole('article', { name: 'Billing worker' }).innerText()).toContain('just now')
     expect(await page.content()).not.toContain(key)
   })
@@ -144,7 +134,7 @@ describe.skipIf(executablePath === null)('in a browser', () => {
     expect(renewed).not.toBe(old)
     expect((await useToken(renewed)).status).toBe(200)
     await open('/mailboxes')
-    await page.getByRole('heading', { level: 2 }).getByRole('link', { name: demoPerson }).click()
+    await follow(page.getByRole('heading', { level: 2 }).getByRole('link', { name: demoPerson }))
     const table = page.getByRole('table')
     expect(await table.getByRole('columnheader').allInnerTexts()).toEqual(['When', 'Outcome', 'Reason'])
     expect(await table.getByRole('row').nth(1).innerText()).toContain('Renewed')
@@ -209,7 +199,7 @@ describe.skipIf(executablePath === null)('in a browser', () => {
       if (!/^(data|blob):/.test(request.url()) && new URL(request.url()).origin !== stack.url) said.push(request.url())
     })
     await viewer.goto(`${stack.url}${address}`)
-    await viewer.locator(rendered).first().waitFor({ timeout: 20_000 })
+    await viewer.locator(rendered).first().waitFor({ timeout: 60_000 })
     await viewer.waitForTimeout(500)
     await viewer.close()
     expect(said).toEqual([])
@@ -218,27 +208,27 @@ describe.skipIf(executablePath === null)('in a browser', () => {
   it('revokes the key, disconnects the mailbox, and signs out', async () => {
     await open('/admin/keys')
     const [key] = await sql`select api_key_id as id from api_keys`
-    await page.getByRole('link', { name: 'Revoke Billing worker' }).click()
+    await follow(page.getByRole('link', { name: 'Revoke Billing worker' }))
     expect(await heading()).toBe('Revoke this key?')
-    await page.getByRole('link', { name: 'Cancel' }).click()
+    await follow(page.getByRole('link', { name: 'Cancel' }))
     expect(await freshToken()).not.toBe('')
 
     const token = await freshToken()
     await open('/mailboxes')
-    await page.getByRole('link', { name: `Disconnect ${demoPerson}` }).click()
-    await page.getByRole('button', { name: 'Disconnect' }).click()
+    await follow(page.getByRole('link', { name: `Disconnect ${demoPerson}` }))
+    await follow(page.getByRole('button', { name: 'Disconnect' }))
     expect(path()).toBe('/mailboxes?done=disconnected')
     expect(await page.getByRole('status').innerText()).toContain('Mailbox disconnected')
     expect(await page.getByRole('article', { name: demoPerson }).innerText()).toContain('Disconnected')
     expect((await askForToken()).status).toBe(404)
-    await expect.poll(async () => (await useToken(token)).status, { timeout: 20_000 }).toBe(401)
+    await expect.poll(async () => (await useToken(token)).status, { timeout: 60_000 }).toBe(401)
 
     await open(`/admin/keys/${key?.id}/revoke`)
-    await page.getByRole('button', { name: 'Revoke' }).click()
+    await follow(page.getByRole('button', { name: 'Revoke' }))
     expect(path()).toBe('/admin/keys?done=revoked')
     expect((await askForToken()).status).toBe(401)
 
-    await page.getByRole('button', { name: 'Sign out' }).click()
+    await follow(page.getByRole('button', { name: 'Sign out' }))
     expect(path()).toBe('/')
     expect(await context.cookies(stack.url)).toEqual([])
     await open('/mailboxes')
