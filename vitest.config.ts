@@ -1,6 +1,6 @@
-// Three kinds of tests: `worker` inside workerd with every binding of wrangler.toml and a world of its own for each file (a
-// database on one real PostgreSQL, a local Google and GitHub), `node` for scripts and rules about the source, `browser` for
-// flows in a real Chromium.
+// Three kinds of tests: `worker` inside workerd with every binding of wrangler.toml and a world (a database on one real
+// PostgreSQL, a local Google and GitHub), `node` for scripts and rules about the source, `browser` for flows in a real
+// Chromium.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
@@ -47,8 +47,6 @@ export default defineConfig({
     globalSetup: ['./test/support/global-setup.ts'],
     // Many wait: for a provider that is slow, a database that is far.
     maxWorkers: 3,
-    // What was logged is shown where a test failed.
-    silent: 'passed-only',
     coverage: {
       provider: 'istanbul',
       reportOnFailure: true,
@@ -95,6 +93,12 @@ export default defineConfig({
         ],
         test: {
           name: 'worker',
+          // One workerd and one world for each of those that run at once; fresh-world.ts stands between their files.
+          isolate: false,
+          setupFiles: ['./test/support/fresh-world.ts', './test/support/held-log.ts'],
+          // Vitest's own console waits for an answer to each line. A line of a request that outlives its test is sent with
+          // the next message, or never: the run then has no end (decision 0024).
+          disableConsoleIntercept: true,
           include: ['test/**/*.test.{ts,tsx}'],
           // A mailbox of 10,000 takes minutes: `npm run trial`.
           exclude: [

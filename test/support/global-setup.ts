@@ -1,4 +1,4 @@
-// Runs once before all tests (plain Node): one PostgreSQL, one migrated template database that each test file clones,
+// Runs once before all tests (plain Node): one PostgreSQL, one migrated template database that each world clones,
 // and the assets. What was started is stopped and dropped at the end; the embedded server also
 // ends when the test run is killed.
 import { randomBytes } from 'node:crypto'

@@ -1,5 +1,5 @@
-// The world of one test file (plain Node): a fresh clone of the template database, a proxy before it, and a strict local
-// Google and GitHub of its own, so that no file can see what another does.
+// The world that one workerd's tests see (plain Node): a clone of the template database, a proxy before it, and a strict
+// local Google and GitHub, so that no test sees what another runner's does at that moment.
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -53,7 +53,7 @@ function isClosing(value: unknown): value is Closing {
   return typeof value === 'object' && value !== null && 'closings' in value
 }
 
-/** Makes the world of one test file. It lives until `closeTestWorlds`. */
+/** Makes the world of one runner. It lives until `closeTestWorlds`. */
 export async function openTestWorld(adminUrl: string, template: string): Promise<TestWorld> {
   const [databaseUrl, google, github] = await Promise.all([
     cloneTemplate(adminUrl, template),

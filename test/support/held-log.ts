@@ -1,0 +1,27 @@
+// What the Worker logs during a test stays in memory, and is shown where the test fails. Each test inside workerd has this.
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
+
+const show = console.log
+let held: unknown[][] = []
+
+function hold(...words: unknown[]): void {
+  held.push(words)
+}
+
+beforeAll(() => {
+  console.log = hold
+})
+
+beforeEach(() => {
+  held = []
+})
+
+afterEach(({ task }) => {
+  if (task.result?.state !== 'fail') return
+  show(`Logged during "${task.name}":`)
+  for (const words of held) show(...words)
+})
+
+afterAll(() => {
+  console.log = show
+})
