@@ -89,6 +89,10 @@ export const countProjectUnits = (source: SQL, spent: SQL, back: GivenBack = not
       FROM (SELECT) AS one CROSS JOIN ${minuteOf('provider_states', back)} minute
     ), modified_at_utc = now()`
 
+/** Seconds until the provider wants to be asked again for the mailbox whose `mail_syncs` are called `row`; 0 where it may be. */
+export const providerWait = (row: string): SQL =>
+  sql`greatest(0, coalesce(ceil(extract(epoch FROM ${sql.raw(row)}.wait_until_utc - now())), 0))::int`
+
 export type ReserveParams = UnitParams & { readonly accountId: string; readonly provider: string }
 
 /**
@@ -101,9 +105,11 @@ export const reserveUnitsRow = statement<ReserveParams, { readonly isGranted: bo
     SELECT s.* FROM mail_syncs s WHERE s.user_mail_account_id = ${param('accountId', 'uuid')} FOR UPDATE
   ),
   judged AS MATERIALIZED (
-    SELECT ${param('provider', 'text')} AS provider_cd, box.slots, CASE WHEN quota.granted > 0 THEN ${param('unitsWanted', 'int')} ELSE 0 END AS spent, quota.wait
+    SELECT ${param('provider', 'text')} AS provider_cd, box.slots,
+      CASE WHEN quota.granted > 0 AND asked.wait = 0 THEN ${param('unitsWanted', 'int')} ELSE 0 END AS spent, greatest(quota.wait, asked.wait) AS wait
     FROM (SELECT) AS one
     LEFT JOIN looked ON true
+    CROSS JOIN LATERAL (SELECT ${providerWait('looked')} AS wait) asked
     LEFT JOIN provider_states p ON p.provider_cd = ${param('provider', 'text')}
     CROSS JOIN ${minuteOf('looked')} box
     CROSS JOIN ${minuteOf('p')} project

@@ -10,8 +10,14 @@ export interface QuotaSettings {
   readonly unitsPerProject: number
 }
 
-/** Of either: a back-fill leaves room for whoever waits in front of a page. */
-const backFillShare = 0.75
+/**
+ * Of either: whoever waits in front of a page finds room whatever else goes on, and a message that was just written finds
+ * some beside a back-fill.
+ */
+const shares = { interactive: 1, sending: 0.8, background: 0.75 } as const
+
+export type WorkKind = keyof typeof shares
+
 /** Units that are reserved are spent within so many seconds, or reserved anew (quota.sql.ts counts them so much longer). */
 export const holdSeconds = 5
 
@@ -21,21 +27,20 @@ export interface QuotaLimits {
   readonly projectRoom: number
 }
 
-export function limitsOf(settings: QuotaSettings, share: 'interactive' | 'back_fill'): QuotaLimits {
-  const part = share === 'back_fill' ? backFillShare : 1
+export function limitsOf(settings: QuotaSettings, work: WorkKind): QuotaLimits {
   return {
-    mailboxRoom: Math.floor(settings.unitsPerMailbox * part),
-    projectRoom: Math.floor(settings.unitsPerProject * part),
+    mailboxRoom: Math.floor(settings.unitsPerMailbox * shares[work]),
+    projectRoom: Math.floor(settings.unitsPerProject * shares[work]),
   }
 }
 
 /**
- * Reserves units for one call that a person waits for, or for a message to send. Null where they are granted, else the
- * seconds after which to ask again.
+ * Reserves units for one call that holds no lease. Null where they are granted, else the seconds after which to ask again:
+ * when there are so many, and not before the provider asked us to come back.
  */
 export async function reserveUnits(
   deps: { readonly db: Db; readonly sync: QuotaSettings },
-  call: { accountId: string; provider: string; units: number },
+  call: { accountId: string; provider: string; units: number; work: WorkKind },
 ): Promise<number | null> {
   const ask = () =>
     deps.db.first(reserveUnitsRow, {
@@ -43,7 +48,7 @@ export async function reserveUnits(
       provider: call.provider,
       unitsWanted: call.units,
       unitsLeast: call.units,
-      ...limitsOf(deps.sync, 'interactive'),
+      ...limitsOf(deps.sync, call.work),
     })
   let row = await ask()
   if (row !== null && !row.isGranted && row.wait === 0) row = await ask()

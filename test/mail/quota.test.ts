@@ -1,8 +1,7 @@
 // The sliding minute of quota units, asked of PostgreSQL: all of it at once, none of it twice, back when it is over.
 import { beforeEach, describe, expect, it } from 'vitest'
 import { createDb } from '../../src/db/client.ts'
-import { reserveUnitsRow } from '../../src/mail/quota.sql.ts'
-import { limitsOf, reserveUnits } from '../../src/mail/quota.ts'
+import { reserveUnits } from '../../src/mail/quota.ts'
 import { emptyTables, query, testAddresses } from '../support/database.ts'
 
 const settings = { unitsPerMailbox: 6_000, unitsPerProject: 10_000 }
@@ -21,14 +20,11 @@ async function mailbox(): Promise<string> {
 }
 
 const take = (units: number, account = accountId) =>
-  reserveUnits(deps(), { accountId: account, provider: 'google', units })
+  reserveUnits(deps(), { accountId: account, provider: 'google', units, work: 'interactive' })
 
-/** As a back-fill takes them; null where they are granted. */
-async function takeForBackFill(units: number): Promise<number | null> {
-  const call = { accountId, provider: 'google', unitsWanted: units, unitsLeast: units }
-  const row = await deps().db.first(reserveUnitsRow, { ...call, ...limitsOf(settings, 'back_fill') })
-  return row?.isGranted === true ? null : (row?.wait ?? 0)
-}
+/** As a back-fill takes them. */
+const takeForBackFill = (units: number) =>
+  reserveUnits(deps(), { accountId, provider: 'google', units, work: 'background' })
 
 /** As if what stands in the database had been written so many seconds earlier. */
 async function pass(seconds: number): Promise<void> {

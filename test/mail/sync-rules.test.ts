@@ -80,7 +80,7 @@ it('ML-05 only a missing permission or a dead grant closes a mailbox', () => {
 it('gives people all of a minute’s units, and a back-fill three quarters of them', () => {
   const settings = { unitsPerMailbox: 6_000, unitsPerProject: 1_200_000 }
   expect(limitsOf(settings, 'interactive')).toEqual({ mailboxRoom: 6_000, projectRoom: 1_200_000 })
-  expect(limitsOf(settings, 'back_fill')).toEqual({ mailboxRoom: 4_500, projectRoom: 900_000 })
+  expect(limitsOf(settings, 'background')).toEqual({ mailboxRoom: 4_500, projectRoom: 900_000 })
 })
 
 it('asks a slow provider for fewer at once', () => {

@@ -66,7 +66,7 @@ async function openAtProvider(
   let refusedVersion: number | null = null
   for (;;) {
     const { accessToken, version } = await liveAccessToken(deps, { accountId, scopes: [readScope], refusedVersion })
-    await takeUnits(deps, { accountId, provider: found.provider, units: adapter.costs.attachment })
+    await takeUnits(deps, { accountId, provider: found.provider, units: adapter.costs.attachment, work: 'interactive' })
     const result = await adapter.attachment({ accessToken, messageId, partId })
     if (result.ok) {
       if (result.value === null) throw new AppError('not_found')

@@ -14,8 +14,8 @@ const expiryHours = 24
 const queueGraceSeconds = 15
 /** What was told to the queue is not told again before. */
 const toldSeconds = 120
-/** So many of one mailbox are told at once: as many as its minute has units for. */
-const toldOfMailbox = 60
+/** So many of one mailbox are told at once: as many as its minute has units for (mail/quota). */
+const toldOfMailbox = 45
 
 const isUnderWay = sql`o.status_cd IN ('queued', 'sending', 'unconfirmed')`
 const isUntold = sql`${isUnderWay} AND o.due_at_utc <= now() - interval '${sql.raw(String(queueGraceSeconds))} seconds'
@@ -71,6 +71,18 @@ export const claimSend = statement<{ outboxId: string; leaseId: string }, Claime
   JOIN users u ON u.user_id = c.user_id`,
 )
 
+/**
+ * Takes a claim back whose answer was lost: nobody was asked to send. A row that was not claimed so, or is somebody else's
+ * by now, stays as it is.
+ */
+export const unclaimSend = statement<{ outboxId: string; leaseId: string }, { readonly id: string }>(
+  'send-unclaim',
+  sql`UPDATE outbox SET status_cd = 'queued', attempt_cnt = attempt_cnt - 1, lease_id = NULL, lease_until_utc = NULL, due_at_utc = now(),
+    first_attempt_at_utc = CASE WHEN attempt_cnt > 1 THEN first_attempt_at_utc END, modified_at_utc = now()
+  WHERE outbox_id = ${param('outboxId', 'uuid')} AND lease_id = ${param('leaseId', 'uuid')} AND status_cd = 'sending'
+  RETURNING outbox_id AS "id"`,
+)
+
 export interface SendEnding extends OriginParams {
   readonly outboxId: string
   readonly leaseId: string
@@ -80,6 +92,8 @@ export interface SendEnding extends OriginParams {
   readonly delaySeconds: number
   readonly providerMessageId: string | null
   readonly threadId: string | null
+  /** The provider wants no mail of this mailbox for now: what else it has to send waits as long. */
+  readonly holdsMailbox: boolean
 }
 
 /**
@@ -118,6 +132,12 @@ export const finishSend = statement<SendEnding, { readonly status: SendStatus }>
       -- A row given up meanwhile is corrected, too.
       AND (${isUnderWay} AND o.lease_id = ${param('leaseId', 'uuid')} OR ending.status = 'sent' AND o.status_cd <> 'sent')
     RETURNING o.*
+  ),
+  held AS (
+    UPDATE outbox o SET due_at_utc = finished.due_at_utc, last_error_cd = finished.last_error_cd, lease_until_utc = NULL, modified_at_utc = now()
+    FROM finished
+    WHERE ${param('holdsMailbox', 'boolean')} AND o.user_mail_account_id = finished.user_mail_account_id AND o.outbox_id <> finished.outbox_id
+      AND o.status_cd = 'queued' AND o.due_at_utc < finished.due_at_utc
   ),
   woken AS (
     UPDATE user_mail_accounts a SET sync_due_at_utc = now(), modified_at_utc = now()

@@ -9,13 +9,23 @@ import { describeThrown } from '../../log.ts'
 import type { SendMessage } from '../../messages.ts'
 import type { MailAdapter } from '../../providers/mail.ts'
 import { reserveUnits } from '../quota.ts'
-import { type ClaimedSend, claimSend, finishSend, type SendEnding, takeDueSends } from './deliver.sql.ts'
+import { type ClaimedSend, claimSend, finishSend, type SendEnding, takeDueSends, unclaimSend } from './deliver.sql.ts'
 import { type LookDeps, look } from './look.ts'
 import type { SendStatus } from './outbox.sql.ts'
 import { firstLookSeconds } from './policy.ts'
 import { withToken } from './provider-call.ts'
 import { sendScope } from './scopes.ts'
-import { type Ending, failed, heldBack, notNow, putBack, queueDelay, sent, unchanged } from './turn-ending.ts'
+import {
+  type Ending,
+  failed,
+  heldBack,
+  isBacklog,
+  notNow,
+  putBack,
+  queueDelay,
+  sent,
+  unchanged,
+} from './turn-ending.ts'
 
 export interface SendDeps extends LookDeps {
   readonly deliverQueue: {
@@ -49,7 +59,7 @@ export async function sendOutgoing(deps: SendDeps, message: SendMessage): Promis
 /** One claim, one sending or one look. May run any number of times, at once or late: one claim wins. */
 async function takeTurn(deps: SendDeps, outboxId: string): Promise<'sent' | 'failed' | 'later' | 'again' | 'nothing'> {
   const leaseId = uuidV7(deps.clock())
-  const claimed = await deps.db.first(claimSend, { outboxId, leaseId })
+  const claimed = await claim(deps.db, { outboxId, leaseId })
   if (claimed === null) return 'nothing'
   const write = (ending: Ending) => finish(deps.db, { outboxId, leaseId, ...ending, ...nobody })
   const ending = await endingOf(deps, claimed, write)
@@ -59,6 +69,17 @@ async function takeTurn(deps: SendDeps, outboxId: string): Promise<'sent' | 'fai
   if (delaySeconds !== null) await sendLater(deps, outboxId, delaySeconds)
   if (row.status === 'queued' && ending.delaySeconds === 0) return 'again'
   return row.status === 'sent' || row.status === 'failed' ? row.status : 'later'
+}
+
+/** A claim whose answer is lost must not pass for a sending that may have happened. */
+async function claim(db: Db, row: { outboxId: string; leaseId: string }): Promise<ClaimedSend | null> {
+  try {
+    return await db.first(claimSend, row)
+  } catch (thrown) {
+    // Where this fails, too, it is looked for before it is sent again.
+    await db.first(unclaimSend, row).catch(() => undefined)
+    throw thrown
+  }
 }
 
 /** Once more where PostgreSQL was away: after a sending, nobody else knows of it. */
@@ -110,7 +131,8 @@ async function doTurn(deps: SendDeps, claimed: ClaimedSend, sending: Sending): P
   if (mail === null) return notNow(deps, claimed, { code: 'misconfigured' })
   if (!isSending) return look(deps, mail, claimed)
   const { accountId, provider } = claimed
-  const shortSeconds = await reserveUnits(deps, { accountId, provider, units: mail.costs.send })
+  const work = isBacklog(claimed) ? 'background' : 'sending'
+  const shortSeconds = await reserveUnits(deps, { accountId, provider, units: mail.costs.send, work })
   if (shortSeconds !== null) return heldBack(deps, claimed, shortSeconds)
   return send(deps, mail, claimed, sending)
 }

@@ -23,7 +23,7 @@ export async function look(deps: LookDeps, mail: MailAdapter, claimed: ClaimedSe
   const quota: { waitSeconds: number | null } = { waitSeconds: null }
   // Asked for bit by bit: all that a look may need at once, a busy mailbox never has.
   const allow = async (units: number): Promise<boolean> => {
-    quota.waitSeconds = await reserveUnits(deps, { accountId, provider, units })
+    quota.waitSeconds = await reserveUnits(deps, { accountId, provider, units, work: 'interactive' })
     return quota.waitSeconds === null
   }
   const called = await withToken<SentMessage | 'unseen' | null>(deps, accountId, [], ({ accessToken, scopes }) =>

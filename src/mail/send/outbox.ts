@@ -1,5 +1,5 @@
 // Taking mail in to be sent: checked, written as a whole message, stored with its own Message-ID and told by id. Sending
-// is send.ts; it must not happen here, so that nobody waits for a provider.
+// is deliver.ts; it must not happen here, so that nobody waits for a provider.
 
 import { sha256 } from '../../crypto/hash.ts'
 import { randomToken } from '../../crypto/random.ts'

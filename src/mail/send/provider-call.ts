@@ -12,8 +12,13 @@ export type Called<T> =
   | { readonly kind: 'done'; readonly value: T }
   /** It did not happen, and never will. */
   | { readonly kind: 'refused'; readonly code: string }
-  /** It did not happen, for now. */
-  | { readonly kind: 'later'; readonly code: string; readonly retryAfterSeconds: number | null }
+  /** It did not happen, for now; `isLimit`: since the mailbox has asked for too much. */
+  | {
+      readonly kind: 'later'
+      readonly code: string
+      readonly retryAfterSeconds: number | null
+      readonly isLimit: boolean
+    }
   /** It may have happened. */
   | { readonly kind: 'unclear'; readonly code: string }
 
@@ -33,7 +38,7 @@ export async function withToken<T>(
     if (result.kind !== 'unauthorized') return describeFailure(result)
     if (refusedVersion !== null) {
       const isDead = await giveUpRefusedGrant(deps, { accountId, refusedVersion: got.value.version })
-      if (!isDead) return { kind: 'later', code: result.code, retryAfterSeconds: result.retryAfterSeconds }
+      if (!isDead) return later(result, false)
       return { kind: 'refused', code: 'needs_reauthorization' }
     }
     refusedVersion = got.value.version
@@ -58,18 +63,25 @@ async function tokenFor(
       case 'provider_unavailable':
       case 'sealed_token_unreadable':
       case 'misconfigured':
-        return { kind: 'later', code, retryAfterSeconds }
+        return later({ code, retryAfterSeconds }, false)
       default:
         throw thrown
     }
   }
 }
 
+function later(
+  why: Pick<ProviderFailure, 'code' | 'retryAfterSeconds'>,
+  isLimit: boolean,
+): Called<never> & { kind: 'later' } {
+  return { kind: 'later', code: why.code, retryAfterSeconds: why.retryAfterSeconds, isLimit }
+}
+
 function describeFailure(failure: ProviderFailure): Exclude<Called<never>, { kind: 'done' }> {
   switch (failure.kind) {
     case 'rate_limited':
     case 'misconfigured':
-      return { kind: 'later', code: failure.code, retryAfterSeconds: failure.retryAfterSeconds }
+      return later(failure, failure.kind === 'rate_limited')
     case 'unavailable':
       return { kind: 'unclear', code: failure.code }
     case 'forbidden':

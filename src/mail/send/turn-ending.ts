@@ -10,6 +10,8 @@ export type Ending = Omit<SendEnding, 'outboxId' | 'leaseId' | 'ipAddress' | 'us
 const quotaCode = 'quota_exceeded'
 /** Longest that what a quota holds back is kept by the queue. */
 const longestQueueSeconds = 120
+/** Until then, its writer may still look at its page. */
+const freshSeconds = 60
 /** Something of ours failed, before anybody was asked. */
 const faultCode = 'unavailable'
 /** The queue's own retry, 30 seconds after what was thrown, finds it due. */
@@ -21,23 +23,30 @@ interface Jitter {
 }
 
 export function unchanged(claimed: ClaimedSend): Omit<Ending, 'error' | 'delaySeconds'> {
-  return { status: claimed.status, attempt: claimed.attempt, providerMessageId: null, threadId: null }
+  const { status, attempt } = claimed
+  return { status, attempt, providerMessageId: null, threadId: null, holdsMailbox: false }
 }
 
 /** For certain nothing was sent in this turn: it does not count. */
 export function notNow(
   deps: Jitter,
   claimed: ClaimedSend,
-  why: { readonly code: string; readonly retryAfterSeconds?: number | null },
+  why: { readonly code: string; readonly retryAfterSeconds?: number | null; readonly isLimit?: boolean },
 ): Ending {
   const delaySeconds = waitSeconds(claimed.waitedSeconds, why.retryAfterSeconds ?? null, deps.chance())
   const ending = { ...unchanged(claimed), error: why.code, delaySeconds }
-  return claimed.status === 'sending' ? { ...ending, status: 'queued', attempt: claimed.attempt - 1 } : ending
+  if (claimed.status !== 'sending') return ending
+  return { ...ending, status: 'queued', attempt: claimed.attempt - 1, holdsMailbox: why.isLimit ?? false }
 }
 
 /** Our own quota holds it back. That count is exact: no longer than it says. */
 export function heldBack(deps: Jitter, claimed: ClaimedSend, delaySeconds: number): Ending {
   return { ...notNow(deps, claimed, { code: quotaCode }), delaySeconds }
+}
+
+/** One of many of its mailbox, or old: nobody waits for it in front of a page any more. */
+export function isBacklog(claimed: ClaimedSend): boolean {
+  return claimed.lastError === quotaCode || claimed.waitedSeconds > freshSeconds
 }
 
 /**

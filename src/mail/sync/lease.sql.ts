@@ -5,7 +5,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import { callerCtes, param } from '../../db/caller.ts'
 import { statement } from '../../db/client.ts'
 import { inReach, ownerCte, type ReachParams, type ReachRow, reachColumns } from '../../db/reach.ts'
-import { countProjectUnits, grantOf, minuteOf, slotsAfter, type UnitParams } from '../quota.sql.ts'
+import { countProjectUnits, grantOf, minuteOf, providerWait, slotsAfter, type UnitParams } from '../quota.sql.ts'
 import { walkDueSeconds } from './policy.ts'
 
 export type LeaseKind = 'on_demand' | 'background' | 'back_fill'
@@ -83,11 +83,11 @@ const leaseCtes = (kind: SQL): SQL => sql`
   ),
   judged AS MATERIALIZED (
     SELECT found.*, ${kind} AS kind, box.slots, quota.granted,
-      greatest(quota.wait, coalesce(ceil(extract(epoch FROM looked.wait_until_utc - now())), 0))::int AS wait,
+      greatest(quota.wait, ${providerWait('looked')}) AS wait,
       coalesce(found.objection, CASE
         WHEN NOT found.provider_cd = ANY(${param('offered', 'text[]')}) THEN 'not_offered'
         WHEN looked.lease_until_utc > now() THEN CASE looked.lease_kind_cd WHEN 'back_fill' THEN 'awaited' ELSE 'running' END
-        WHEN quota.granted = 0 OR looked.wait_until_utc > now() THEN 'limited'
+        WHEN quota.granted = 0 OR ${providerWait('looked')} > 0 THEN 'limited'
         ELSE 'leased'
       END) AS verdict
     FROM found

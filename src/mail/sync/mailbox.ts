@@ -59,7 +59,7 @@ async function leaseRun(deps: SyncDeps, accountId: string): Promise<SyncRun | nu
     offered: offeredProviders(deps),
     unitsWanted: startUnits(batchSize),
     unitsLeast: startUnits(1),
-    ...limitsOf(deps.sync, 'back_fill'),
+    ...limitsOf(deps.sync, 'background'),
   })
   if (lease?.verdict === 'leased') return beginRun(deps, lease, leaseId)
   // What somebody asked for goes on as soon as there are units again; other work waits for its clock.

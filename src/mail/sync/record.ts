@@ -121,7 +121,7 @@ function present(deps: RecordDeps, row: SyncRecordRow): SyncRecord {
 /** By how it went so far, and never faster than the quota allows. */
 function etaSeconds(deps: RecordDeps, left: number, counted: number, startedAt: Date | null): number {
   const unitsEach = 20
-  const perSecond = limitsOf(deps.sync, 'back_fill').mailboxRoom / 60 / unitsEach
+  const perSecond = limitsOf(deps.sync, 'background').mailboxRoom / 60 / unitsEach
   const elapsed = startedAt === null ? 0 : (deps.clock().getTime() - startedAt.getTime()) / 1_000
   const each = counted === 0 ? 0 : elapsed / counted
   return Math.ceil(Math.max(0, left) * Math.max(each, 1 / perSecond))

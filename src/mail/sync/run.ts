@@ -208,7 +208,7 @@ export async function flush(run: SyncRun, options: FlushOptions = {}): Promise<{
       unitsHeld: run.units,
       givesBack: returns,
       unitsAge: unitsAgeMs(run),
-      ...limitsOf(run.deps.sync, run.lease.kind === 'on_demand' ? 'interactive' : 'back_fill'),
+      ...limitsOf(run.deps.sync, run.lease.kind === 'on_demand' ? 'interactive' : 'background'),
     },
     run.labelNames,
   )
