@@ -75,7 +75,7 @@ export async function startDatabaseProxy(target: string): Promise<DatabaseProxy>
   })
   const setMode = (mode: ProxyMode): void => {
     state.mode = mode
-    if (mode !== 'normal') for (const spare of state.spares) spare.socket.destroy()
+    if (mode !== 'normal') for (const spare of [...state.spares]) spare.drop()
     if (mode === 'refuse' || mode === 'kill') for (const link of state.links) link.cut()
     if (mode === 'normal') for (const link of state.links) link.resume()
   }
@@ -146,9 +146,15 @@ class Backend {
     this.socket = socket
     all.add(this)
     socket.setNoDelay(true)
-    socket.on('error', () => this.owner?.cut())
+    socket.on('error', () => {
+      this.leaveSpares()
+      this.owner?.cut()
+    })
     socket.on('data', (chunk) => this.read(chunk))
-    socket.on('end', () => this.owner?.serverLeft())
+    socket.on('end', () => {
+      this.leaveSpares()
+      this.owner?.serverLeft()
+    })
     socket.on('close', () => {
       this.owner?.serverLeft()
       this.leaveSpares()
@@ -172,9 +178,15 @@ class Backend {
     this.owner = null
     if (this.socket.destroyed) return
     this.spares = spares
-    this.timer = setTimeout(() => this.socket.destroy(), SPARE_MS).unref()
+    this.timer = setTimeout(() => this.drop(), SPARE_MS).unref()
     this.rest = Buffer.alloc(0)
     this.socket.write(discardAll)
+  }
+
+  /** It leaves the spares first: a socket is told to be closed some time after it is destroyed, and nobody may take it then. */
+  drop(): void {
+    this.leaveSpares()
+    this.socket.destroy()
   }
 
   leaveSpares(): void {
