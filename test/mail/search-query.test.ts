@@ -338,6 +338,33 @@ describe('what Gmail finds', () => {
     expect(await found(compiled(q, filters))).toBe(names)
   })
 
+  it.each<[string, SearchFilters, string]>([
+    ['', { from: '??' }, ''],
+    ['', { subject: '€€' }, ''],
+    ['', { to: '🎉' }, ''],
+    ['', { from: 'amy & pond' }, 'invoice'],
+    ['', { from: ' ' }, usual],
+    ['from:??', {}, ''],
+    ['-from:??', {}, usual],
+    ['subject:"!!"', {}, ''],
+    ['to: (?? &)', {}, ''],
+    ['subject:(dinner & movie)', {}, 'dinner'],
+    ['subject:"" from:* filename:', {}, usual],
+    ['?!', {}, usual],
+  ])('signs alone name nobody: %j with %o', async (q, filters, names) => {
+    expect(await found(compiled(q, filters))).toBe(names)
+  })
+
+  it('looks for a picture where text is kept as it was written', async () => {
+    await query(
+      `INSERT INTO searched SELECT 'tokyo', terms, sent, bytes, 'Party 🎉🎉', sender, '' FROM searched WHERE name = 'tokyo'`,
+    )
+    for (const q of ['🎉', 'subject:🎉', '"🎉🎉"']) expect(await found(compiled(q)), q).toBe('tokyo')
+    expect(await found(compiled('-🎉 party'))).toBe('')
+    expect(await found(compiled('from:🎉'))).toBe('')
+    await query(`DELETE FROM searched WHERE subject LIKE 'Party%'`)
+  })
+
   it('reaches no facet by the prefix of a word, and no other mailbox by any means', async () => {
     for (const prefix of 'bcfhilmn') expect(await found(compiled(`${prefix}*`)), prefix).toBe('')
     for (const q of ['m:0193*', ':m:*', `':m:${another.replaceAll('-', '')}'`, `x OR m:${another}`])

@@ -27,7 +27,9 @@ export function parseInstant(text: string): Date | null {
 
 function dayOf(year: number, month: number, day: number): Date | null {
   const date = new Date(Date.UTC(year, month - 1, day))
-  return date.getUTCMonth() === month - 1 && date.getUTCDate() === day ? plausible(date) : null
+  // `Date.UTC` takes the year 50 for 1950, and the 31st of February for the 3rd of March.
+  const isMeant = date.getUTCFullYear() === year && date.getUTCMonth() === month - 1 && date.getUTCDate() === day
+  return isMeant ? plausible(date) : null
 }
 
 /** The date itself, or `null` where PostgreSQL or a reader could not follow. */

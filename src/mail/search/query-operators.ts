@@ -58,7 +58,7 @@ export function operatorOf(name: string): Operator | null {
   return operators.find((operator) => operator === name.toLowerCase()) ?? null
 }
 
-/** What one term asks for; `null` where it asks for nothing, as `&` does. */
+/** What one term asks for; `null` where it asks for nothing, as a lone `&` does. */
 export function termQuery(scope: Scope, operator: Operator | null, text: string, isQuoted: boolean): Query | null {
   scope.terms += 1
   if (scope.terms > termsMost) return refuse(scope, `must have at most ${termsMost} terms`)
@@ -126,6 +126,23 @@ function textQuery(tsquery: string, words: readonly string[], labelId: string | 
   return { kind: 'text', tsquery, isWanted: true, words, labelId }
 }
 
+const pictures = /\p{Extended_Pictographic}/u
+
+/** Without a letter or digit only a picture can be looked for, where text is kept as it was written: in subject and people. */
+function signsQuery(text: string, { prefix, weight }: Field): Query | null {
+  const isKept = prefix === null && (weight === '' || weight === 'A')
+  if (!isKept || !pictures.test(text)) return null
+  return { kind: 'contains', text: text.toWellFormed().replaceAll('\0', ''), isWanted: true }
+}
+
+/**
+ * What the whole value of an operator or a filter asks for. Where nothing in it could be looked for (`from:??`), nothing
+ * matches: who named a sender is not answered with all mail.
+ */
+export function valueQuery(scope: Scope, value: string, query: Query | null): Query | null {
+  return query === null && scope.problem === null && /[^\s*"(){}]/.test(value) ? nothing : query
+}
+
 /**
  * Words, as a phrase where one term has several (`foo@bar.com`, quotes, scripts without spaces). A star at the end asks
  * for a prefix; one at the beginning of a bare term for a substring. One letter is too little for either.
@@ -135,7 +152,7 @@ function wordsQuery(scope: Scope, text: string, isQuoted: boolean, field: Field,
   const asked = askedWordsOf(bare, wordsMost + 1)
   scope.words += asked.length
   if (scope.words > wordsMost) return refuse(scope, `must have at most ${wordsMost} words`)
-  if (asked.length === 0) return null
+  if (asked.length === 0) return signsQuery(bare, field)
   const isLong = bare.length >= 3
   if (mayContain && !isQuoted && isLong && text.startsWith('*')) {
     return { kind: 'contains', text: bare.toWellFormed().replaceAll('\0', ''), isWanted: true }

@@ -2,7 +2,7 @@
 // bind tighter than standing side by side, as in Google's other searches), a dash excludes. Lenient as Gmail is: what is
 // left open ends with the text, what was never opened is passed over. Linear in the text, and bounded in depth.
 
-import { type Operator, operatorOf, refuse, type Scope, termQuery } from './query-operators.ts'
+import { type Operator, operatorOf, refuse, type Scope, termQuery, valueQuery } from './query-operators.ts'
 import { allOf, anyOf, noneOf, type Query } from './query-tree.ts'
 
 const depthMost = 16
@@ -62,9 +62,11 @@ function parseOperand(cursor: Cursor, operator: Operator | null): Query | null {
   const named = colon > 0 ? operatorOf(word.slice(0, colon)) : null
   if (named === null) return termQuery(cursor.scope, operator, word, false)
   const value = word.slice(colon + 1)
-  if (value !== '') return termQuery(cursor.scope, named, value, false)
+  if (value !== '') return valueQuery(cursor.scope, value, termQuery(cursor.scope, named, value, false))
   skip(cursor, /\s*/y)
-  return parseValue(cursor, named)
+  const from = cursor.at
+  const query = parseValue(cursor, named)
+  return valueQuery(cursor.scope, cursor.text.slice(from, cursor.at), query)
 }
 
 /** What stands after `from:` and a space or an opening sign; a second operator there is the value's beginning, a word. */

@@ -19,9 +19,9 @@ export interface SearchBranch {
   readonly minBytes: number | null
   /** Exclusive. */
   readonly maxBytes: number | null
-  /** Substrings, without regard to case, of subject, sender or snippet. Raw: see `likePattern`. */
+  /** Substrings, without regard to case, of subject and people. Raw: see `likePattern`. */
   readonly contains: readonly string[]
-  /** Substrings that none of the three may have. */
+  /** Substrings that they must not have. */
   readonly lacks: readonly string[]
 }
 

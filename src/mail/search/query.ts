@@ -4,7 +4,7 @@
 // Spam and trash are left out unless the search asks for them by name or for mail anywhere, as Gmail does.
 
 import { parseInstant, plausible } from './query-moments.ts'
-import { attachmentQuery, labelIdQuery, labelQuery, refuse, type Scope, termQuery } from './query-operators.ts'
+import { attachmentQuery, labelIdQuery, labelQuery, refuse, type Scope, termQuery, valueQuery } from './query-operators.ts'
 import { parseQuery } from './query-parse.ts'
 import { allOf, branchesOf, everything, noneOf, type Query, type SearchBranch, wantedTexts } from './query-tree.ts'
 import { facet, quoteLexeme } from './terms.ts'
@@ -114,7 +114,9 @@ function wordsOfFilter(scope: Scope, operator: 'from' | 'to' | 'subject', text: 
     return []
   }
   const words = text.split(/\s+/).filter((word) => word !== '')
-  return words.map((word) => termQuery(scope, operator, word, false)).filter((query) => query !== null)
+  const queries = words.map((word) => termQuery(scope, operator, word, false)).filter((query) => query !== null)
+  const whole = valueQuery(scope, text, queries.length === 0 ? null : allOf(queries))
+  return whole === null ? [] : [whole]
 }
 
 function dateOf(value: Date | string | null): Date | 'malformed' | null {

@@ -89,7 +89,9 @@ function anyOf(branches: readonly SearchBranch[]): string | null {
  * of the mailboxes asked for are read instead.
  */
 function hasShortPrefix(tsquery: string): boolean {
-  return [...tsquery.matchAll(/'((?:[^'\\]|''|\\\\)*)':[A-D]*\*/g)].some(([, word = '']) => [...word].length < 3)
+  return [...tsquery.matchAll(/'(?::[a-z]:)?((?:[^'\\]|''|\\\\)*)':[A-D]*\*/g)].some(
+    ([, word = '']) => [...word].length < 3,
+  )
 }
 
 /** @param isSaid one branch, and the index has been asked its words already */
