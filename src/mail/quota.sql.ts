@@ -30,6 +30,8 @@ const projectRoom = param('projectRoom', 'int')
 const slotSeconds = sql`5`
 const slotCount = sql`14`
 const slotOf = (instant: SQL): SQL => sql`floor(extract(epoch FROM ${instant}) / ${slotSeconds})::bigint`
+/** A clock that was further ahead has counted what nobody can wait for. */
+const clockSlack = sql`interval '1 minute'`
 const nothingBack: GivenBack = { units: sql`0`, age: sql`0` }
 
 /**
@@ -47,11 +49,18 @@ export const minuteOf = (row: string, back: GivenBack = nothingBack): SQL => {
         SELECT i, u.units, CASE WHEN i <= ${slotOf(sql`now()`)} - ${slotOf(sql`now() - make_interval(secs => ${back.age})`)} + 2 THEN u.units ELSE 0 END AS open
         FROM generate_series(1, ${slotCount}) AS i
         CROSS JOIN LATERAL (
-          SELECT coalesce(${r}.units_used_cnt[i - greatest(0, ${slotOf(sql`now()`)} - ${slotOf(sql`${r}.units_window_at_utc`)})::int], 0) AS units
+          SELECT coalesce(CASE WHEN ${r}.units_window_at_utc <= now() + ${clockSlack}
+            THEN ${r}.units_used_cnt[i - greatest(0, ${slotOf(sql`now()`)} - ${slotOf(sql`${r}.units_window_at_utc`)})::int] END, 0) AS units
         ) u
       ) now_at
     ) left_over
   )`
+}
+
+/** When the newest slot of the row is, once it is counted: a clock that went back a little does not make the minute longer. */
+export const windowAfter = (row: string): SQL => {
+  const window = sql`${sql.raw(row)}.units_window_at_utc`
+  return sql`CASE WHEN ${window} <= now() + ${clockSlack} THEN greatest(now(), ${window}) ELSE now() END`
 }
 
 /** `slots` with `spent` more in the newest. */
@@ -85,7 +94,7 @@ export const countProjectUnits = (source: SQL, spent: SQL, back: GivenBack = not
     INSERT INTO provider_states (provider_cd, units_window_at_utc, units_used_cnt)
     SELECT ${source}.provider_cd, now(), ARRAY[greatest(0, ${spent} - ${back.units})] FROM ${source} WHERE ${spent} <> 0 OR ${back.units} <> 0
     ON CONFLICT (provider_cd) DO UPDATE SET (units_window_at_utc, units_used_cnt) = (
-      SELECT greatest(now(), provider_states.units_window_at_utc), ${slotsAfter(sql`minute.slots`, sql`(SELECT ${spent} FROM ${source})`)}
+      SELECT ${windowAfter('provider_states')}, ${slotsAfter(sql`minute.slots`, sql`(SELECT ${spent} FROM ${source})`)}
       FROM (SELECT) AS one CROSS JOIN ${minuteOf('provider_states', back)} minute
     ), modified_at_utc = now()`
 
@@ -119,7 +128,7 @@ export const reserveUnitsRow = statement<ReserveParams, { readonly isGranted: bo
     INSERT INTO mail_syncs AS s (user_mail_account_id, units_window_at_utc, units_used_cnt)
     SELECT a.user_mail_account_id, now(), ${slotsAfter(sql`judged.slots`, sql`judged.spent`)}
     FROM judged JOIN user_mail_accounts a ON a.user_mail_account_id = ${param('accountId', 'uuid')} WHERE judged.spent > 0
-    ON CONFLICT (user_mail_account_id) DO UPDATE SET units_window_at_utc = greatest(s.units_window_at_utc, EXCLUDED.units_window_at_utc), units_used_cnt = EXCLUDED.units_used_cnt
+    ON CONFLICT (user_mail_account_id) DO UPDATE SET units_window_at_utc = ${windowAfter('s')}, units_used_cnt = EXCLUDED.units_used_cnt
     -- Two first calls of a mailbox at once: the row of the other is not the one looked at.
     WHERE EXISTS (SELECT FROM looked)
     RETURNING s.user_mail_account_id

@@ -5,7 +5,7 @@ import * as z from 'zod'
 import { normalizeEmail } from '../crypto/encoding.ts'
 import { type ProviderResult, providerFailure } from './failure.ts'
 import { openAttachment } from './gmail/attachment.ts'
-import { type GmailDeps, getJson, historyId } from './gmail/call.ts'
+import { type GmailDeps, getJson, historyId, messageCount } from './gmail/call.ts'
 import { fetchMessages } from './gmail/fetch.ts'
 import { arrivedAfter, listHistory, listLabels, listMessages } from './gmail/listing.ts'
 import { findSentMessage, sendMessage } from './gmail/send.ts'
@@ -17,7 +17,7 @@ const costs: MailCosts = { mailbox: 1, list: 5, message: 20, history: 2, labels:
 const profileSchema = z.object({
   emailAddress: z.string(),
   historyId,
-  messagesTotal: z.number().int().min(0).catch(0),
+  messagesTotal: messageCount,
 })
 
 export function createGmail(deps: GmailDeps): MailAdapter {

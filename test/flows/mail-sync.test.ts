@@ -251,6 +251,25 @@ describe('nothing is lost', () => {
     expect(await labelledMail(box, 'fresh')).toBe(1)
   })
 
+  it('by a label that is called otherwise while its mail comes in, or shares its name with another', async () => {
+    const box = await newBox()
+    const names = ['A/B', 'A-B', 'Old name']
+    const [slash, dash, old] = await Promise.all(names.map((name) => google.putLabel(box.email, { name })))
+    const [slashId = '', dashId = '', oldId = ''] = [slash?.id, dash?.id, old?.id]
+    await letters(box.email, 1, { labelIds: ['INBOX', slashId] })
+    await letters(box.email, 1, { labelIds: ['INBOX', slashId, dashId] })
+    await json(sync(box))
+    // Of two that come in one page, the second has a label nobody has met: names are read in between.
+    await letters(box.email, 1, { labelIds: ['INBOX', oldId] })
+    await google.putLabel(box.email, { id: oldId, name: 'New name' })
+    await google.putLabel(box.email, { id: slashId, name: 'C' })
+    const fresh = await google.putLabel(box.email, { name: 'Fresh' })
+    await letters(box.email, 1, { labelIds: ['INBOX', fresh.id] })
+    await json(sync(box))
+    const found = Promise.all(['old-name', 'new-name', 'a-b', 'c', 'fresh'].map((name) => labelledMail(box, name)))
+    expect(await found).toEqual([0, 1, 1, 2, 1])
+  })
+
   it('by a page of history dearer than a minute’s quota: it is worked through, each message once', async () => {
     const box = await newBox()
     await letters(box.email, 1)

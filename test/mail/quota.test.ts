@@ -87,6 +87,26 @@ describe('ML-06 a mailbox’s minute', () => {
     expect(await take(20, other)).toBeNull()
   })
 
+  it('is not lost to a clock that went back: a little counts, an hour does not', async () => {
+    expect(await take(6_000)).toBeNull()
+    await pass(-3)
+    expect(await take(20)).not.toBeNull()
+    await pass(-3_600)
+    expect(await take(6_000)).toBeNull()
+    expect(await take(20)).not.toBeNull()
+    await pass(70)
+    expect(await take(6_000)).toBeNull()
+  })
+
+  it('grants nothing before the provider wants to be asked again', async () => {
+    expect(await take(100)).toBeNull()
+    await query(`UPDATE mail_syncs SET wait_until_utc = now() + interval '10 minutes'`)
+    expect(await take(100)).toBeGreaterThan(590)
+    expect(await used()).toBe(100)
+    await query(`UPDATE mail_syncs SET wait_until_utc = now() - interval '1 second'`)
+    expect(await take(100)).toBeNull()
+  })
+
   it('grants no more to many at once', async () => {
     // First where there is no row yet, then over a row that is there.
     for (const _ of ['first', 'again']) {

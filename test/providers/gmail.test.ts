@@ -427,6 +427,13 @@ describe('list, history, labels', () => {
       pageToken: 'p/1',
       q: 'after:1735689600',
     })
+    const endless = world(() =>
+      json(200, { resultSizeEstimate: 3e9, emailAddress: 'a@gmail.com', historyId: '1', messagesTotal: 3e9 }),
+    )
+    expect(await endless.gmail.list({ accessToken, limit: 1, pageToken: null, after: null })).toMatchObject({
+      value: { estimate: 0 },
+    })
+    expect(await endless.gmail.mailbox({ accessToken })).toMatchObject({ value: { messagesTotal: 0 } })
     const empty = world(() => json(200, {}))
     const value = { ids: [], nextPageToken: null, estimate: 0 }
     expect(await empty.gmail.list({ accessToken, limit: 1, pageToken: null, after: null })).toEqual({ ok: true, value })
@@ -499,6 +506,8 @@ describe('list, history, labels', () => {
         { id: 'Label_1', name: 'a/b', isSystem: false },
       ],
     })
+    const twice = world(() => json(200, { labels: [...labels, labels[1], { ...labels[1], name: 'last' }] }))
+    expect(await twice.gmail.labels({ accessToken })).toMatchObject({ value: [{}, { id: 'Label_1', name: 'last' }] })
     // What is missing would be taken off its messages: half an answer is none.
     const halves = [{}, { labels: [] }, { labels: labels.slice(1) }, { labels: [...labels, null] }]
     for (const body of [...halves, { labels: [...labels, { id: 'a b', name: 'x' }] }])

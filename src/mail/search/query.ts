@@ -4,7 +4,15 @@
 // Spam and trash are left out unless the search asks for them by name or for mail anywhere, as Gmail does.
 
 import { parseInstant, plausible } from './query-moments.ts'
-import { attachmentQuery, labelIdQuery, labelQuery, refuse, type Scope, termQuery, valueQuery } from './query-operators.ts'
+import {
+  attachmentQuery,
+  labelIdQuery,
+  labelQuery,
+  refuse,
+  type Scope,
+  termQuery,
+  valueQuery,
+} from './query-operators.ts'
 import { parseQuery } from './query-parse.ts'
 import { allOf, branchesOf, everything, noneOf, type Query, type SearchBranch, wantedTexts } from './query-tree.ts'
 import { facet, quoteLexeme } from './terms.ts'

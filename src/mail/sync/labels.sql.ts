@@ -37,7 +37,10 @@ export const relabelMessages = statement<
     lookup: string
     labelId: string
     isGone: boolean
-    oldFacets: readonly string[]
+    goneFacets: readonly string[]
+    oldNames: readonly string[]
+    /** Of other labels that the old name finds as well: a message with one of them keeps it. */
+    sameNameIds: readonly string[]
     newFacets: readonly string[]
     /** The user's own labels that remain. */
     otherIds: readonly string[]
@@ -59,8 +62,9 @@ export const relabelMessages = statement<
   changed AS (
     UPDATE emails e SET
       label_ids_txt = CASE WHEN ${param('isGone', 'boolean')} THEN array_remove(e.label_ids_txt, ${param('labelId', 'text')}) ELSE e.label_ids_txt END,
-      search_tsv = ts_delete(e.search_tsv, ${param('oldFacets', 'text[]')} || CASE
-          WHEN ${param('isGone', 'boolean')} AND NOT e.label_ids_txt && ${param('otherIds', 'text[]')} THEN ARRAY[${param('userLabelsFacet', 'text')}]
+      search_tsv = ts_delete(e.search_tsv, ${param('goneFacets', 'text[]')}
+        || CASE WHEN e.label_ids_txt && ${param('sameNameIds', 'text[]')} THEN ARRAY[]::text[] ELSE ${param('oldNames', 'text[]')} END
+        || CASE WHEN ${param('isGone', 'boolean')} AND NOT e.label_ids_txt && ${param('otherIds', 'text[]')} THEN ARRAY[${param('userLabelsFacet', 'text')}]
           ELSE ARRAY[]::text[] END)
         || array_to_tsvector(${param('newFacets', 'text[]')}),
       modified_at_utc = now()

@@ -5,7 +5,7 @@ import type { MailLabel } from '../../providers/mail.ts'
 import { facet, facetsOfLabels, labelNameFacet, mailboxFacet, quoteLexeme } from '../search/terms.ts'
 import { askPlainly } from './ask.ts'
 import { relabelMessages, storeLabels } from './labels.sql.ts'
-import { type SyncRun, SyncStop } from './run.ts'
+import { flush, type SyncRun, SyncStop } from './run.ts'
 
 const readEveryMs = 3_600_000
 const messagesPerStatement = 1_000
@@ -40,10 +40,13 @@ async function readLabels(run: SyncRun): Promise<void> {
   const unfinished = new Set<string>()
   // A name that comes late (the one before could not be read) is put on what is stored; a first sync has stored nothing.
   const late = run.lease.cursor === null ? [] : [...names.keys()].filter((id) => !old.has(id))
-  for (const id of [...old.keys(), ...late])
-    if (names.get(id) !== old.get(id) && !(await relabel(run, id, old.get(id), names))) unfinished.add(id)
+  const renamed = [...old.keys(), ...late].filter((id) => names.get(id) !== old.get(id))
+  // What is gathered has the old names: it is stored first, and then found with the rest.
+  if (renamed.length > 0 && run.page.messages.size > 0) await flush(run)
+  for (const id of renamed) if (!(await relabel(run, id, old.get(id), names))) unfinished.add(id)
   await keep(run, labels, unfinished)
-  run.page.patch.labels_read_at_utc = run.deps.clock().toISOString()
+  // Else the next sync goes on with it.
+  if (unfinished.size === 0) run.page.patch.labels_read_at_utc = run.deps.clock().toISOString()
 }
 
 /** Null where the provider cannot say just now: mail does not wait for the names of its labels. */
@@ -82,9 +85,10 @@ async function relabel(
 ): Promise<boolean> {
   const name = names.get(id)
   const oldNames = oldName === undefined ? [] : [labelNameFacet(oldName)]
-  const oldFacets = name === undefined ? [facet('l', id), ...oldNames] : oldNames
   const newFacets = name === undefined ? [] : facetsOfLabels([], [name])
-  if (name !== undefined && oldFacets[0] === labelNameFacet(name)) return true
+  if (name !== undefined && oldNames[0] === labelNameFacet(name)) return true
+  // `A/B` and `A-B` are asked for by one name.
+  const sameNameIds = [...names].filter(([, other]) => labelNameFacet(other) === oldNames[0]).map(([other]) => other)
   const lookup = [mailboxFacet(run.lease.accountId), facet('l', id)].map(quoteLexeme).join(' & ')
   const without = name === undefined ? '' : ` & !${quoteLexeme(labelNameFacet(name))}`
   for (let round = 0; round < statementsMost; round += 1) {
@@ -94,7 +98,9 @@ async function relabel(
       lookup: lookup + without,
       labelId: id,
       isGone: name === undefined,
-      oldFacets,
+      goneFacets: name === undefined ? [facet('l', id)] : [],
+      oldNames,
+      sameNameIds,
       newFacets,
       otherIds: [...names.keys()],
       userLabelsFacet:

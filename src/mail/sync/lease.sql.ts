@@ -5,7 +5,15 @@ import { type SQL, sql } from 'drizzle-orm'
 import { callerCtes, param } from '../../db/caller.ts'
 import { statement } from '../../db/client.ts'
 import { inReach, ownerCte, type ReachParams, type ReachRow, reachColumns } from '../../db/reach.ts'
-import { countProjectUnits, grantOf, minuteOf, providerWait, slotsAfter, type UnitParams } from '../quota.sql.ts'
+import {
+  countProjectUnits,
+  grantOf,
+  minuteOf,
+  providerWait,
+  slotsAfter,
+  type UnitParams,
+  windowAfter,
+} from '../quota.sql.ts'
 import { walkDueSeconds } from './policy.ts'
 
 export type LeaseKind = 'on_demand' | 'background' | 'back_fill'
@@ -102,7 +110,7 @@ const leaseCtes = (kind: SQL): SQL => sql`
     SELECT j.user_mail_account_id, ${param('leaseId', 'uuid')}, now() + ${leaseInterval}, j.kind, now(), ${slotsAfter(sql`j.slots`, sql`j.granted`)}
     FROM judged j WHERE j.verdict = 'leased'
     ON CONFLICT (user_mail_account_id) DO UPDATE SET lease_id = EXCLUDED.lease_id, lease_until_utc = EXCLUDED.lease_until_utc,
-      lease_kind_cd = EXCLUDED.lease_kind_cd, is_awaited_flg = false, units_window_at_utc = greatest(s.units_window_at_utc, EXCLUDED.units_window_at_utc),
+      lease_kind_cd = EXCLUDED.lease_kind_cd, is_awaited_flg = false, units_window_at_utc = ${windowAfter('s')},
       units_used_cnt = EXCLUDED.units_used_cnt, modified_at_utc = now(),
       walk_state_cd = CASE WHEN EXCLUDED.lease_kind_cd = 'back_fill' AND s.walk_state_cd = 'queued' THEN 'running' ELSE s.walk_state_cd END,
       walk_started_at_utc = CASE WHEN EXCLUDED.lease_kind_cd = 'back_fill' AND s.walk_state_cd = 'queued' THEN coalesce(s.walk_started_at_utc, now()) ELSE s.walk_started_at_utc END

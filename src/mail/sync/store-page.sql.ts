@@ -4,7 +4,15 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { param } from '../../db/caller.ts'
 import { statement } from '../../db/client.ts'
-import { countProjectUnits, type GivenBack, grantOf, minuteOf, slotsAfter, type UnitParams } from '../quota.sql.ts'
+import {
+  countProjectUnits,
+  type GivenBack,
+  grantOf,
+  minuteOf,
+  slotsAfter,
+  type UnitParams,
+  windowAfter,
+} from '../quota.sql.ts'
 import { isSkipDue, leaseInterval } from './lease.sql.ts'
 
 /** JSON texts are arrays or objects made by store-page.ts. */
@@ -243,7 +251,7 @@ export const storePageRow = statement<StoreParams, StoredRow>(
       lease_until_utc = CASE WHEN held.lets_go THEN NULL ELSE now() + ${leaseInterval} END,
       lease_kind_cd = CASE WHEN held.lets_go THEN NULL ELSE s.lease_kind_cd END,
       is_awaited_flg = s.is_awaited_flg AND NOT held.lets_go,
-      units_window_at_utc = greatest(now(), s.units_window_at_utc), units_used_cnt = ${slotsAfter(sql`budget.slots`, sql`budget.granted`)}, modified_at_utc = now()
+      units_window_at_utc = ${windowAfter('s')}, units_used_cnt = ${slotsAfter(sql`budget.slots`, sql`budget.granted`)}, modified_at_utc = now()
     FROM held, budget WHERE s.user_mail_account_id = held.user_mail_account_id
     RETURNING s.walk_state_cd, s.wanted_cnt, held.lets_go
   ),

@@ -45,6 +45,9 @@ export const historyId = z.union([z.string().regex(/^\d{1,30}$/), z.int().min(0)
 /** `INBOX`, `Label_12`, `CATEGORY_SOCIAL`. */
 export const labelId = z.string().regex(/^[^\s\p{C}]{1,255}$/u)
 
+/** A figure for people: one that no mailbox has is none. */
+export const messageCount = z.number().int().min(0).max(2_147_483_647).catch(0)
+
 /** The values of a list that are what they should be, each once; none where there is no list. What is no list is refused. */
 export function listOf<T>(item: z.ZodType<T>): z.ZodType<T[]> {
   return z

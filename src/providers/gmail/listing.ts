@@ -4,7 +4,7 @@
 import * as z from 'zod'
 import { type ProviderResult, providerFailure } from '../failure.ts'
 import type { HistoryPage, MailChange, MailLabel, MessagePage, Token } from '../mail.ts'
-import { type GmailDeps, getJson, gmailId, historyId, labelId, listOf } from './call.ts'
+import { type GmailDeps, getJson, gmailId, historyId, labelId, listOf, messageCount } from './call.ts'
 import { fitText } from './text.ts'
 
 /** One page is stored before the cursor moves: small enough for a minute's quota. */
@@ -18,7 +18,7 @@ const idHolder = z.object({ id: gmailId })
 const listSchema = z.object({
   messages: listOf(idHolder),
   nextPageToken: pageToken,
-  resultSizeEstimate: z.number().int().min(0).catch(0),
+  resultSizeEstimate: messageCount,
 })
 
 const messageHolder = z.object({ message: idHolder })
@@ -113,7 +113,8 @@ export async function listLabels(
     name: fitText(name, MAX_LABEL_NAME_LENGTH),
     isSystem: type === 'system',
   }))
-  return { ok: true, value: labels }
+  // One id twice would be two rows of one label.
+  return { ok: true, value: [...new Map(labels.map((label) => [label.id, label])).values()] }
 }
 
 /** In the order in which they can have happened: a record names the message it adds, too, when it labels it. */
