@@ -390,6 +390,34 @@ describe('who may send', () => {
   })
 })
 
+describe('a mailbox with too much on its way', () => {
+  it.each([
+    ['2,000 messages', 1_999, `'Hi'`],
+    ['a gigabyte of them', 10, `repeat('x', 110000000)`],
+  ])('%s: takes no more for now, and no other mailbox minds', async (_, copies, mime) => {
+    const [full, other] = [await mailbox(), await mailbox()]
+    const key = crypto.randomUUID()
+    const options = { bearer: full.access_token, key }
+    const first = await json<{ id: string }>(post({ from: full.email }, options), 202)
+    await query(`UPDATE outbox SET mime_txt = ${mime}`)
+    await query(
+      `INSERT INTO outbox (user_mail_account_id, user_id, body_hash_txt, message_id_txt, mime_txt)
+       SELECT user_mail_account_id, user_id, body_hash_txt, message_id_txt || n, mime_txt FROM outbox CROSS JOIN generate_series(1, $1::int) AS n`,
+      [copies],
+    )
+    const refused = await post({ from: full.email }, { bearer: full.access_token })
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '600'])
+    expect(await refused.json()).toMatchObject({ code: 'rate_limited' })
+    expect(await count('outbox')).toBe(copies + 1)
+    expect(await json(post({ from: full.email }, options), 202)).toMatchObject(first)
+    await acceptBeside(other)
+    await query(`UPDATE outbox SET status_cd = 'sent', mime_txt = NULL WHERE user_mail_account_id = $1`, [
+      full.accountId,
+    ])
+    await acceptBeside(full)
+  })
+})
+
 describe('a large body', () => {
   // Twice as large as others may be, and no JSON: it is refused for that where it is read.
   const large = (bearer: string) =>
@@ -950,9 +978,10 @@ describe('the provider’s refusals', () => {
   it('a claim whose answer is lost was no sending: put back, and sent once', async () => {
     const box = await mailbox()
     const id = await acceptBeside(box)
-    await proxy.setDelay(3_000)
+    // Its answer is on its way for half of that; connecting, within five seconds, takes three of them.
+    await proxy.setDelay(1_200)
     const failing = consume({ kind: 'send', outbox_id: id })
-    await vi.waitFor(async () => expect((await statusOf(id))[0]).toBe('sending'), 10_000)
+    await vi.waitFor(async () => expect((await statusOf(id))[0]).toBe('sending'), { timeout: 20_000, interval: 20 })
     await proxy.setMode('kill')
     await proxy.setDelay(0)
     await proxy.setMode('normal')

@@ -110,6 +110,7 @@ export const outbox = pgTable(
     index('outbox_due_ix').on(t.dueAt).where(sql`${t.status} IN ('queued', 'sending', 'unconfirmed')`),
     index('outbox_created_ix').on(t.createdAt),
     index('outbox_mailbox_ix').on(t.userMailAccountId),
+    index('outbox_waiting_ix').on(t.userMailAccountId).where(sql`${t.status} IN ('queued', 'sending', 'unconfirmed')`),
     index('outbox_user_ix').on(t.userId),
     uniqueIndex('outbox_idempotency_uq')
       .on(t.userId, sql`coalesce(${t.apiKeyId}, ${t.userId})`, t.idempotencyKey)

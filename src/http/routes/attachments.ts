@@ -52,7 +52,7 @@ export function declareAttachments(emails: Resource): void {
       audience: 'person_or_key',
       params: z.object({ id: uuid, part_id: partId }),
       query: z.strictObject(forUser),
-      answers: { 200: { description: 'The file', mediaType: '*/*', schema: z.string() } },
+      answers: { 200: { description: 'The file', mediaType: '*/*', schema: z.string().meta({ format: 'binary' }) } },
       errors: [
         'forbidden',
         'insufficient_scope',
@@ -60,6 +60,7 @@ export function declareAttachments(emails: Resource): void {
         'needs_reauthorization',
         'rate_limited',
         'provider_unavailable',
+        'sealed_token_unreadable',
       ],
     },
     (c, input) => {

@@ -3,6 +3,7 @@
 import * as z from 'zod'
 import type { ListedEmail, ListQuery } from '../../mail/read/list.ts'
 import type { Address, Email } from '../../mail/read/read.ts'
+import { filterLength, queryLength } from '../../mail/search/query.ts'
 import { iso, pageQuery, time, uuid } from './shapes.ts'
 
 export const forUser = { user_id: uuid.optional().describe('For service keys: on whose behalf') }
@@ -111,14 +112,20 @@ export const readQuery = z.strictObject({
   ...forUser,
 })
 
-/** The filters of lists, all of them together. What is too long or malformed is refused by the search itself. */
+/** What is too long or malformed is refused by the search itself. */
+const filter = z.string().optional().meta({ maxLength: filterLength })
+
+/** The filters of lists, all of them together. */
 export const mailListQuery = z.strictObject({
   user_email: z.string().max(254).optional().describe('Only this mailbox'),
-  q: z.string().optional().describe('Gmail’s search language: `from:amy has:attachment "quarterly report" -draft`'),
-  from: z.string().optional(),
-  to: z.string().optional(),
-  subject: z.string().optional(),
-  label: z.string().optional().describe('A label by name or id'),
+  q: z.string().optional().meta({
+    description: 'Gmail’s search language: `from:amy has:attachment "quarterly report" -draft`',
+    maxLength: queryLength,
+  }),
+  from: filter,
+  to: filter,
+  subject: filter,
+  label: filter.describe('A label by name or id'),
   after: z.string().optional().describe('A date (2026-11-30, then from its beginning, UTC) or time; inclusive'),
   before: z.string().optional().describe('Exclusive'),
   has_attachment: z.stringbool().optional(),

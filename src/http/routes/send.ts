@@ -3,7 +3,14 @@
 import * as z from 'zod'
 import { AppError } from '../../errors.ts'
 import { acceptEmail, readOutgoing } from '../../mail/send/outbox.ts'
-import { mostAttachments, mostRecipients, subjectCharacters } from '../../mail/send/request.ts'
+import {
+  filenameCharacters,
+  htmlCharacters,
+  mostAttachments,
+  mostRecipients,
+  subjectCharacters,
+  textCharacters,
+} from '../../mail/send/request.ts'
 import { type AppContext, originOf } from '../context.ts'
 import { claimed, declare, type Resource } from '../declare.ts'
 import { sendMessages } from '../send-messages.ts'
@@ -34,11 +41,12 @@ const sendBody = z.strictObject({
   cc: recipients,
   bcc: recipients,
   subject: z.string().max(subjectCharacters).optional().describe('In a reply: `Re: …` of the original where absent'),
-  text: z.string().optional().describe('Made from `html` where absent'),
-  html: z.string().optional(),
+  // Said here, and refused with all else that is wrong.
+  text: z.string().optional().meta({ description: 'Made from `html` where absent', maxLength: textCharacters }),
+  html: z.string().optional().meta({ maxLength: htmlCharacters }),
   attachments: few(
     z.strictObject({
-      filename: z.string().min(1).max(1_000),
+      filename: z.string().min(1).max(filenameCharacters),
       content_type: z.string().min(1).max(300),
       content_base64: z.string(),
     }),
@@ -62,7 +70,8 @@ export function declareSend(emails: Resource): void {
       path: '/send',
       operationId: 'sendEmail',
       summary: 'Send a message or an answer',
-      description: 'Taken in, and sent within moments; `GET /emails/outbox/{id}` tells what became of it.',
+      description:
+        'Taken in, and sent within moments; `GET /emails/outbox/{id}` tells what became of it. The whole body may have 10 MB: about 7.5 MB of files. A mailbox with 2,000 messages or 1 GB on their way takes no more (429).',
       tag: 'Mail',
       audience: 'person_or_key',
       query: forUser,
@@ -79,6 +88,7 @@ export function declareSend(emails: Resource): void {
         'needs_reauthorization',
         'idempotency_key_reused',
         'conflict',
+        'rate_limited',
       ],
     },
     async (c, input) => {

@@ -17,8 +17,8 @@ import { parseQuery } from './query-parse.ts'
 import { allOf, branchesOf, everything, noneOf, type Query, type SearchBranch, wantedTexts } from './query-tree.ts'
 import { facet, quoteLexeme } from './terms.ts'
 
-const queryLength = 2_048
-const filterLength = 512
+export const queryLength = 2_048
+export const filterLength = 512
 
 /** The list's filters, all of them together with `q`. Absent and `null` ask for nothing. */
 export interface SearchFilters {

@@ -41,6 +41,9 @@ export interface LookRow {
   readonly replyTo: readonly StoredAddress[]
   readonly threadId: string
   readonly isSameMailbox: boolean
+  /** What the mailbox has on its way. */
+  readonly waitingCount: number
+  readonly waitingBytes: number
 }
 
 /**
@@ -57,7 +60,8 @@ export const lookToSend = statement<LookParams, ReachRow & LookRow>(
     original.email_id AS "originalId", original.message_id_txt AS "messageId", original.references_txt AS "references",
     original.subject_txt AS "subject", original.from_json AS "sender", original.to_json AS "recipients",
     original.reply_to_json AS "replyTo", original.provider_thread_id_txt AS "threadId",
-    coalesce(original.user_mail_account_id = box.user_mail_account_id, false) AS "isSameMailbox"
+    coalesce(original.user_mail_account_id = box.user_mail_account_id, false) AS "isSameMailbox",
+    waiting.count AS "waitingCount", waiting.bytes AS "waitingBytes"
   FROM caller
   LEFT JOIN owner ON true
   LEFT JOIN users u ON u.user_id = owner.user_id
@@ -67,6 +71,11 @@ export const lookToSend = statement<LookParams, ReachRow & LookRow>(
     WHERE a.user_id = owner.user_id AND a.email_address_txt = ${param('from', 'text')} AND a.is_active_flg AND ${inReach}
     ORDER BY a.user_mail_account_id DESC LIMIT 1
   ) box ON true
+  CROSS JOIN LATERAL (
+    -- The length of a stored text is known without reading it.
+    SELECT count(*)::int AS count, coalesce(sum(octet_length(o.mime_txt)), 0)::float AS bytes
+    FROM outbox o WHERE o.user_mail_account_id = box.user_mail_account_id AND o.status_cd IN ('queued', 'sending', 'unconfirmed')
+  ) waiting
   LEFT JOIN LATERAL (
     SELECT e.* FROM emails e JOIN user_mail_accounts a ON a.user_mail_account_id = e.user_mail_account_id
     WHERE e.email_id = ${param('replyToId', 'uuid')} AND a.user_id = owner.user_id AND ${inReach} AND ${isShown}

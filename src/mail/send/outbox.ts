@@ -30,13 +30,19 @@ export interface Accepted {
   readonly messages: SendMessage[]
 }
 
+/** More of one mailbox's than Gmail sends in a day (support.google.com/a/answer/166852) would only wait until it expires. */
+const mostWaiting = 2_000
+const mostWaitingBytes = 1_024 ** 3
+const fullRetrySeconds = 600
+
 /** How often another writer may be in the way. */
 const mostLooks = 3
 
 /**
  * Takes one message in. With an `idempotencyKey` a repeat of the same request gives the same answer for 24 hours. Throws
  * 422 (every problem by its field); 401; 403 `forbidden` (a key without `emails:send`), `insufficient_scope`; 404 (a
- * person, a key's mailbox or the answered message out of reach); 409 `needs_reauthorization`, `idempotency_key_reused`.
+ * person, a key's mailbox or the answered message out of reach); 409 `needs_reauthorization`, `idempotency_key_reused`;
+ * 429 where its mailbox has too much on its way.
  */
 export async function acceptEmail(
   deps: OutboxDeps,
@@ -80,6 +86,8 @@ function mailboxThatMaySend(found: LookRow, isKey: boolean, replyToId: string | 
         ? null
         : 'insufficient_scope'
   if (problem !== null) throw new AppError(problem)
+  if (found.waitingCount >= mostWaiting || found.waitingBytes >= mostWaitingBytes)
+    throw new AppError('rate_limited', { retryAfterSeconds: fullRetrySeconds })
   return found.accountId
 }
 

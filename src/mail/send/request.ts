@@ -49,7 +49,7 @@ export const subjectCharacters = 998
 export const textCharacters = 1_000_000
 export const htmlCharacters = 2_000_000
 export const mostAttachments = 100
-const filenameCharacters = 255
+export const filenameCharacters = 255
 
 /** Throws 422 with every problem, each under its field's path (`to.0`, `attachments.2.filename`). */
 export function admitRequest(request: EmailRequest): Draft {
