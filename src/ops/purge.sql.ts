@@ -81,7 +81,7 @@ export const purges = [
   ),
   // The longest window is a day.
   purge('counters', 'counters', 'counter_id', sql`window_started_at_utc < now() - interval '25 hours'`),
-  // Sent or given up: the message itself went when it was.
+  // Sent or given up: the message itself went before.
   purge(
     'outbox',
     'outbox',
@@ -119,6 +119,18 @@ export const voidOldLetters = statement<Limit, Purged>(
     UPDATE letters SET status_cd = 'void', modified_at_utc = now() WHERE letter_id IN (SELECT letter_id FROM old) RETURNING 1
   )
   SELECT count(*)::int AS "count" FROM voided`,
+)
+
+/** A message that was given up can be written anew for a week (mail/send/unsent). */
+export const forgetUnsentMail = statement<Limit, Purged>(
+  'purge-unsent-mail',
+  sql`WITH old AS MATERIALIZED (
+    SELECT outbox_id FROM outbox
+    WHERE modified_at_utc < now() - interval '7 days' AND status_cd = 'failed' AND mime_txt IS NOT NULL
+    ORDER BY modified_at_utc LIMIT ${param('limit', 'int')} FOR UPDATE SKIP LOCKED
+  ),
+  forgotten AS (UPDATE outbox SET mime_txt = NULL WHERE outbox_id IN (SELECT outbox_id FROM old) RETURNING 1)
+  SELECT count(*)::int AS "count" FROM forgotten`,
 )
 
 /** An Idempotency-Key counts for a day. */

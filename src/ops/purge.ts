@@ -6,6 +6,7 @@ import { describeThrown, type Log } from '../log.ts'
 import {
   abandonWaitingGrants,
   blankOldOrigins,
+  forgetUnsentMail,
   purgeHiddenMail,
   purgeOrphanedMailboxes,
   purges,
@@ -33,6 +34,7 @@ export async function purgeExpired(db: Db, log: Log): Promise<number> {
     purgeHiddenMail,
     purgeOrphanedMailboxes,
     releaseIdempotencyKeys,
+    forgetUnsentMail,
     blankOldOrigins,
     voidOldLetters,
   ]) {

@@ -3,7 +3,9 @@
 import PostalMime, { type Email } from 'postal-mime'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createDb } from '../../src/db/client.ts'
+import { consoleLog } from '../../src/log.ts'
 import { dueSends } from '../../src/mail/send/deliver.ts'
+import { purgeExpired } from '../../src/ops/purge.ts'
 import {
   call,
   count,
@@ -385,7 +387,6 @@ describe('who may send', () => {
     await run(id)
     expect(await statusOf(id)).toEqual(['failed', 'account_disabled'])
     expect(await everyCall()).toBe(0)
-    expect(await count('outbox', 'mime_txt IS NULL')).toBe(1)
     expect((await auditOf(id)).at(-1)).toMatchObject({ action: 'email.failed', event: { error: 'account_disabled' } })
   })
 })
@@ -1110,6 +1111,17 @@ it('what a message says stands nowhere but in its row, and there no longer than 
   expect(await statusOf(id)).toEqual(['failed', 'http_400'])
   expect(lines.length).toBeGreaterThan(1)
   expect(lines.join('\n')).not.toContain('4711')
+  expect(await count('outbox', `mime_txt LIKE '%marked-text-4711%'`)).toBe(1)
+  // What was given up may be written anew for a week.
+  const db = createDb({ connectionString: testAddresses.TEST_DATABASE_URL })
+  for (const [days, left] of [
+    [6, 1],
+    [7, 0],
+  ]) {
+    await query(`UPDATE outbox SET modified_at_utc = now() - make_interval(days => $1)`, [days])
+    await purgeExpired(db, consoleLog)
+    expect(await count('outbox', 'mime_txt IS NOT NULL')).toBe(left)
+  }
   const [row] = await query<{ text: string }>('SELECT to_jsonb(o)::text AS text FROM outbox o')
   expect(row?.text.replace('marked-key-4711', '')).not.toContain('4711')
   expect(JSON.stringify(await auditOf(id))).not.toContain('4711')

@@ -91,7 +91,9 @@ export const outbox = pgTable(
     /** Our own Message-ID, angle brackets included: what an ambiguous answer is looked up by. */
     messageId: text('message_id_txt').notNull(),
     providerThreadId: text('provider_thread_id_txt'),
-    /** The whole message; null once it was sent or given up. */
+    /** The stored message it answers; it may be gone by now. */
+    replyToEmailId: uuid('reply_to_email_id'),
+    /** The whole message; null once it was sent, or a week after it was given up. */
     mime: text('mime_txt'),
     status: text('status_cd').notNull().default('queued'),
     attemptCount: integer('attempt_cnt').notNull().default(0),
@@ -112,6 +114,7 @@ export const outbox = pgTable(
     index('outbox_mailbox_ix').on(t.userMailAccountId),
     index('outbox_waiting_ix').on(t.userMailAccountId).where(sql`${t.status} IN ('queued', 'sending', 'unconfirmed')`),
     index('outbox_user_ix').on(t.userId),
+    index('outbox_unsent_ix').on(t.modifiedAt).where(sql`${t.status} = 'failed' AND ${t.mime} IS NOT NULL`),
     uniqueIndex('outbox_idempotency_uq')
       .on(t.userId, sql`coalesce(${t.apiKeyId}, ${t.userId})`, t.idempotencyKey)
       .where(sql`${t.idempotencyKey} IS NOT NULL`),

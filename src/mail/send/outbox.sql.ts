@@ -121,9 +121,9 @@ export const acceptOutgoing = statement<AcceptParams, { readonly id: string }>(
       ))
   ),
   accepted AS (
-    INSERT INTO outbox (user_mail_account_id, user_id, api_key_id, idempotency_key_txt, body_hash_txt, message_id_txt, provider_thread_id_txt, mime_txt)
+    INSERT INTO outbox (user_mail_account_id, user_id, api_key_id, idempotency_key_txt, body_hash_txt, message_id_txt, provider_thread_id_txt, reply_to_email_id, mime_txt)
     SELECT user_mail_account_id, user_id, api_key_id, ${param('idempotencyKey', 'text')}, ${param('bodyHash', 'text')}, ${param('messageId', 'text')},
-      ${param('threadId', 'text')}, ${param('mime', 'text')}
+      ${param('threadId', 'text')}, ${param('replyToId', 'uuid')}, ${param('mime', 'text')}
     FROM mailbox
     ON CONFLICT DO NOTHING
     RETURNING outbox_id, user_mail_account_id, api_key_id
@@ -163,4 +163,25 @@ export const readOutgoingRow = statement<
   LEFT JOIN owner ON true
   LEFT JOIN (outbox o JOIN user_mail_accounts a ON a.user_mail_account_id = o.user_mail_account_id)
     ON o.outbox_id = ${param('outboxId', 'uuid')} AND o.user_id = owner.user_id AND ${inReach}`,
+)
+
+/** Of a message that was given up, what it said; `mime` null where that is not known any more, or was sent after all. */
+export const readUnsentRow = statement<
+  ReachParams & { outboxId: string },
+  ReachRow & { readonly from: string; readonly mime: string | null; readonly replyToEmailId: string | null }
+>(
+  'send-read-unsent',
+  sql`WITH ${callerCtes}, ${ownerCte('emails:send')}
+  SELECT ${reachColumns('emails:send')}, unsent.email_address_txt AS "from", unsent.mime_txt AS "mime", original.email_id AS "replyToEmailId"
+  FROM caller
+  LEFT JOIN owner ON true
+  LEFT JOIN LATERAL (
+    SELECT o.mime_txt, o.reply_to_email_id, a.email_address_txt
+    FROM outbox o JOIN user_mail_accounts a ON a.user_mail_account_id = o.user_mail_account_id
+    WHERE o.outbox_id = ${param('outboxId', 'uuid')} AND o.user_id = owner.user_id AND o.status_cd = 'failed' AND ${inReach}
+  ) unsent ON true
+  LEFT JOIN LATERAL (
+    SELECT e.email_id FROM emails e JOIN user_mail_accounts a ON a.user_mail_account_id = e.user_mail_account_id
+    WHERE e.email_id = unsent.reply_to_email_id AND a.user_id = owner.user_id AND ${inReach} AND ${isShown}
+  ) original ON true`,
 )
