@@ -45,6 +45,20 @@ describe('ML-24 a file name', () => {
       /^attachment; filename="[^"\\]*"; filename\*=UTF-8''[\w%.-]+$/,
     )
   })
+
+  it.each([
+    ['..／..／etc／passwd', 'passwd'],
+    ['․․／x', 'x'],
+    ['℀.pdf', 'c.pdf'],
+    ['ＣＯＮ.txt', '_CON.txt'],
+    ['x：y', 'x_y'],
+    ['＂a＂％.txt', '_a__.txt'],
+    ['．．．', 'attachment'],
+    ['ﷺ'.repeat(50), /^[ _]{1,150}$/],
+  ])('of %j the plain spelling becomes %j, harmless after it is made of simple letters', (name, plain) => {
+    const [, found = ''] = /filename="([^"]*)"/.exec(contentDisposition(name)) ?? []
+    expect(found).toEqual(typeof plain === 'string' ? plain : expect.stringMatching(plain))
+  })
 })
 
 describe('ML-24 a media type', () => {

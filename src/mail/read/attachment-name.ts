@@ -42,9 +42,8 @@ function shortened(name: string): string {
 /** `Content-Disposition` of a download (RFC 6266), the name in both of its spellings (RFC 8187). */
 export function contentDisposition(filename: string): string {
   const name = safeFilename(filename)
-  const plain = name
-    .normalize('NFKD')
-    .replace(/\p{M}/gu, '')
+  // What is compatible with a slash or a colon becomes one: it is made safe after that, not before.
+  const plain = safeFilename(name.normalize('NFKD').replace(/\p{M}/gu, ''))
     .replace(/[^\x20-\x7E]/gu, '_')
     .replace(/["\\%]/g, '_')
   const encoded = encodeURIComponent(name).replace(
