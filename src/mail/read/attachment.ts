@@ -20,8 +20,6 @@ export interface NamedAttachment {
 
 export interface OpenAttachment extends NamedAttachment {
   readonly body: ReadableStream<Uint8Array>
-  /** Null where the provider did not say. */
-  readonly sizeBytes: number | null
 }
 
 type Which = { emailId: string; partId: string; forUserId: string | null }
@@ -52,8 +50,8 @@ export async function openAttachment(deps: AttachmentDeps, claim: CallerClaim, w
   const row = await find(deps, claim, which)
   const adapter = [...deps.providers.values()].find(({ code }) => code === row.provider)?.mail ?? null
   if (adapter === null) throw new AppError('not_found')
-  const { body, sizeBytes } = await openAtProvider(deps, adapter, row, which.partId)
-  return { filename: row.filename, contentType: row.contentType, body, sizeBytes }
+  const { body } = await openAtProvider(deps, adapter, row, which.partId)
+  return { filename: row.filename, contentType: row.contentType, body }
 }
 
 async function openAtProvider(

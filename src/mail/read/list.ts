@@ -1,5 +1,5 @@
 // Mail listed and searched, message by message or by thread. Gmail's language is compiled before the trip
-// (search-query.ts); what asks for little goes along the dates, everything else by the word index.
+// (search/search.ts); what asks for little goes along the dates, everything else by the word index.
 
 import { normalizeEmail } from '../../crypto/encoding.ts'
 import { type CallerClaim, callerParams } from '../../db/caller.ts'
