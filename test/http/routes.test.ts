@@ -78,7 +78,9 @@ describe('CORS', () => {
     for (const path of ['/auth/me', '/nothing', `/api/v1/mail-accounts/${someId}`]) {
       const response = await call(path, { headers: { Origin: allowed } })
       expect(response.headers.get('Access-Control-Allow-Origin')).toBe(allowed)
-      expect(response.headers.get('Access-Control-Expose-Headers')).toMatch(/X-Request-Id.*Retry-After/)
+      expect(response.headers.get('Access-Control-Expose-Headers')).toMatch(
+        /X-Request-Id.*Retry-After.*Content-Disposition/,
+      )
       expect(response.headers.get('Vary')).toContain('Origin')
       await problemOf(response)
     }
