@@ -400,6 +400,30 @@ describe('threads', () => {
       ['n3', false, 900_000],
     ])
   })
+
+  it('what lies in spam or trash takes no room from what is shown', async () => {
+    const { bearer, box } = await someone()
+    const big = 'x'.repeat(1_100_000)
+    const threadOf = async (thread: string): Promise<[string, boolean][]> => {
+      const way = `/emails/threads/${box.id.replaceAll('-', '')}.${thread}`
+      const { messages } = await json<{ messages: EmailJson[] }>(call(way, { bearer }))
+      return messages.map(({ subject, body_left_out }) => [subject, body_left_out])
+    }
+    await storeMails(box.id, [
+      { thread: 'big', subject: 'kept', text: big },
+      { thread: 'big', subject: 'binned', text: big, labels: ['TRASH'] },
+      { thread: 'many', subject: 'kept' },
+      ...Array.from({ length: 100 }, () => ({ thread: 'many', subject: 'binned', labels: ['SPAM'] })),
+      { thread: 'gone', subject: 'spam', labels: ['SPAM'] },
+      { thread: 'gone', subject: 'trash', labels: ['TRASH', 'SPAM'] },
+    ])
+    expect(await threadOf('big')).toEqual([['kept', false]])
+    expect(await threadOf('many')).toEqual([['kept', false]])
+    expect(await threadOf('gone')).toEqual([
+      ['spam', false],
+      ['trash', false],
+    ])
+  })
 })
 
 describe('GET /emails/{id}', () => {

@@ -131,7 +131,7 @@ async function conversationOf(c: AppContext, claim: CookieClaim, row: OutgoingRo
   const { threadId } = row
   if (row.status !== 'sent' || threadId === null) return null
   try {
-    await readThread(c.env.deps, claim, { threadId, forUserId: null, pictures: 'none' })
+    await readThread(c.env.deps, claim, { threadId, forUserId: null, pictures: 'none', isAnywhere: false })
     return `${inboxPath}/threads/${threadId}`
   } catch (thrown) {
     if (thrown instanceof AppError && thrown.code === 'not_found') return null

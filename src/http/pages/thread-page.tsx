@@ -17,7 +17,7 @@ import { requireClaim } from './signed-in.ts'
 export async function threadPage(c: AppContext): Promise<Response> {
   const { deps } = c.env
   const claim = await requireClaim(c)
-  const which = { threadId: c.req.param('id') ?? '', forUserId: null, pictures: 'none' } as const
+  const which = { threadId: c.req.param('id') ?? '', forUserId: null, pictures: 'none', isAnywhere: false } as const
   const mailboxPage = { forUserId: null, before: null, limit: mailboxesShown }
   const [me, accounts, thread] = await Promise.all([
     whoAmI(deps.db, claim),

@@ -92,7 +92,7 @@ export function declareThreads(emails: Resource): void {
     },
     async (c, input) => {
       const { pictures, user_id } = input.query
-      const which = { threadId: input.params.id, forUserId: user_id ?? null, pictures }
+      const which = { threadId: input.params.id, forUserId: user_id ?? null, pictures, isAnywhere: false }
       const thread = await readThread(c.env.deps, claimed(input), which)
       return c.json({
         id: thread.id,

@@ -6,14 +6,14 @@ import { assertReach, type ReachRow } from '../../db/reach.ts'
 import { AppError } from '../../errors.ts'
 import { safeHtml } from '../html/safe-html.ts'
 import { htmlToText } from '../html/safe-html-text.ts'
-import { type MessageRow, readMessage, readThreadMessages } from './read.sql.ts'
+import { type MessageRow, readMessage, readThreadMessages, type ThreadMessageRow } from './read.sql.ts'
 import { parseThreadId, printThreadId } from './thread-id.ts'
 
 export type { Address } from './list-parts.sql.ts'
 export type { AttachmentRow as EmailAttachment } from './read.sql.ts'
 
 /** A message as its reader gets it: the stored columns, with what is made of them. */
-export interface Email extends Omit<MessageRow, 'providerThreadId' | 'references' | 'isSpamOrTrash' | 'text' | 'html'> {
+export interface Email extends Omit<MessageRow, 'providerThreadId' | 'references' | 'text' | 'html'> {
   readonly threadId: string
   readonly references: readonly string[]
   /** The text as sent, or what the HTML says; null where there is neither. */
@@ -31,6 +31,8 @@ export interface Thread {
   readonly subject: string
   /** Oldest first; the newest hundred of a longer thread. */
   readonly messages: readonly Email[]
+  /** How many of its messages are not among these, since they lie in spam or trash. */
+  readonly leftAside: { readonly spam: number; readonly trash: number }
 }
 
 /** Whether pictures from elsewhere stay in the HTML: whoever loads them tells their sender that the mail was read. */
@@ -56,32 +58,33 @@ export async function readEmail(
 /**
  * A thread without what lies in spam or trash, unless all of it does. Throws as `readEmail`.
  * @param which.threadId as the lists give it
+ * @param which.isAnywhere with what lies in spam and trash, wherever the rest is
  */
 export async function readThread(
   deps: ReadDeps,
   claim: CallerClaim,
-  which: { threadId: string; forUserId: string | null; pictures: Pictures },
+  which: { threadId: string; forUserId: string | null; pictures: Pictures; isAnywhere: boolean },
 ): Promise<Thread> {
   const key = parseThreadId(which.threadId)
   if (key === null) throw new AppError('not_found')
-  const { forUserId } = which
-  const rows = await deps.db.all(readThreadMessages, { ...callerParams(claim), ...key, forUserId })
+  const { forUserId, isAnywhere } = which
+  const rows = await deps.db.all(readThreadMessages, { ...callerParams(claim), ...key, forUserId, isAnywhere })
   assertReach(rows[0] ?? null, forUserId)
-  const found = rows.filter((row): row is ReachRow & MessageRow => row.id !== null)
-  const kept = found.filter(({ isSpamOrTrash }) => !isSpamOrTrash)
-  const messages = kept.length > 0 ? kept : found
+  const messages = rows.filter((row): row is ReachRow & ThreadMessageRow => row.id !== null)
   const [oldest] = messages
   if (oldest === undefined) throw new AppError('not_found')
+  const isNoneLeft = messages.some(({ aside }) => aside !== null)
   return {
     id: printThreadId(oldest),
     accountId: oldest.accountId,
     subject: oldest.subject,
     messages: messages.map((row) => present(row, which.pictures)),
+    leftAside: isNoneLeft || isAnywhere ? { spam: 0, trash: 0 } : { spam: oldest.spamCount, trash: oldest.trashCount },
   }
 }
 
 function present(row: MessageRow, pictures: Pictures): Email {
-  const { providerThreadId: _, isSpamOrTrash: __, references, text, html, ...columns } = row
+  const { providerThreadId: _, references, text, html, ...columns } = row
   const safe = html === null ? null : safeHtml(html, { pictures })
   return {
     ...columns,
