@@ -462,6 +462,21 @@ describe('GET /emails/{id}', () => {
     expect(await refusal(call(`/emails/${id}?pictures=all`, { bearer }))).toEqual([422, 'invalid_input'])
   })
 
+  it.each([
+    [' ', null],
+    ['<style>p { color: red }</style>', null],
+    ['<html><body><div>&nbsp;\u200b&#8203;</div><hr><table><tr><td></td></tr></table></body></html>', null],
+    ['<p>.</p>', '<p>.</p>'],
+    ['<img src="https://x.io/a.png" alt="">', '<img alt="" />'],
+  ])('HTML that shows nothing (%j) is none: the text beside it is the message', async (html, shown) => {
+    const { bearer, box } = await someone()
+    const id = await storeOne(box, { text: 'Real words', html })
+    expect(await json<EmailJson>(call(`/emails/${id}`, { bearer }))).toMatchObject({ text: 'Real words', html: shown })
+    const only = await storeOne(box, { text: null, html })
+    const { html: alone, text } = await json<EmailJson>(call(`/emails/${only}`, { bearer }))
+    expect([alone, typeof text]).toEqual([shown, 'string'])
+  })
+
   it('ML-17 a subject of markup stays text', async () => {
     const { bearer, box } = await someone()
     const subject = '</script><img src=x onerror=alert(1)>'

@@ -111,6 +111,14 @@ export function safeHtml(written: string, options: SafeHtmlOptions): SafeHtml {
   return { html: escapeHtml(htmlToText(html)).replaceAll('\n', '<br />'), hasRemotePictures: false }
 }
 
+/** White space, and signs that are never drawn. */
+const unseen = /^[\s\p{C}\p{Default_Ignorable_Code_Point}]*$/u
+
+/** Whether HTML that was made safe shows a word or a picture; rules and empty tables tell nobody anything. */
+export function showsSomething(safe: string): boolean {
+  return safe.includes('<img') || !unseen.test(htmlToText(safe))
+}
+
 function sanitizeOnce(html: string, options: SafeHtmlOptions): SafeHtml {
   let hasRemotePictures = false
   let open = 0

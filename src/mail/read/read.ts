@@ -4,7 +4,7 @@ import { type CallerClaim, callerParams } from '../../db/caller.ts'
 import type { Db } from '../../db/client.ts'
 import { assertReach, type ReachRow } from '../../db/reach.ts'
 import { AppError } from '../../errors.ts'
-import { safeHtml } from '../html/safe-html.ts'
+import { safeHtml, showsSomething } from '../html/safe-html.ts'
 import { htmlToText } from '../html/safe-html-text.ts'
 import { type MessageRow, readMessage, readThreadMessages, type ThreadMessageRow } from './read.sql.ts'
 import { parseThreadId, printThreadId } from './thread-id.ts'
@@ -18,7 +18,7 @@ export interface Email extends Omit<MessageRow, 'providerThreadId' | 'references
   readonly references: readonly string[]
   /** The text as sent, or what the HTML says; null where there is neither. */
   readonly text: string | null
-  /** Sanitised, and still to be shown in a frame of its own only; null where there is none. */
+  /** Sanitised, and still to be shown in a frame of its own only; null where there is none, or none that shows anything. */
   readonly html: string | null
   /** The HTML shows pictures from elsewhere: left out unless they were asked for. */
   readonly hasRemotePictures: boolean
@@ -85,7 +85,9 @@ export async function readThread(
 
 function present(row: MessageRow, pictures: Pictures): Email {
   const { providerThreadId: _, references, text, html, ...columns } = row
-  const safe = html === null ? null : safeHtml(html, { pictures })
+  const made = html === null ? null : safeHtml(html, { pictures })
+  // Some senders give text and an empty HTML beside it: the text is the message.
+  const safe = made !== null && showsSomething(made.html) ? made : null
   return {
     ...columns,
     threadId: printThreadId(row),
