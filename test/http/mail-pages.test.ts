@@ -294,6 +294,44 @@ describe('an HTML mail', () => {
   })
 })
 
+describe('a conversation of which some lies in the trash or in spam', () => {
+  const mixed: StoredMail[] = [
+    { thread: 't1', subject: 'Plan', text: 'Kept words' },
+    { thread: 't1', subject: 'Plan', text: 'Binned words', labels: ['TRASH'] },
+  ]
+  const threadPath = async () => `/inbox/threads/${(await mailboxOf()).replaceAll('-', '')}.t1`
+
+  it('shows all of it where the trash or a search lists it', async () => {
+    const cookies = await browserOf()
+    await store(mixed)
+    const all = `${await threadPath()}?in=anywhere`
+    for (const list of ['/inbox?folder=trash', '/inbox?q=in%3Aanywhere', '/inbox?q=in%3Atrash+binned'])
+      expect(await page(at(list, cookies))).toContain(`href="${all}"`)
+    const shown = await page(at(all, cookies), 200, framed)
+    expect([shown.includes('Kept words'), shown.includes('Binned words')]).toEqual([true, true])
+    expect(shown.match(/class="chip">Trash</g)).toHaveLength(1)
+    expect(shown.match(/<details class="message"[^>]* open/g)).toHaveLength(1)
+    expect(shown).not.toContain('Show all of it')
+  })
+
+  it('says elsewhere what is left out, and leads to it', async () => {
+    const cookies = await browserOf()
+    const [, binned = ''] = await store([...mixed, { thread: 't1', labels: ['SPAM'], html: '<p>Design</p>' }])
+    const thread = await threadPath()
+    expect(await page(at('/inbox', cookies))).toContain(`href="${thread}"`)
+    const kept = await page(at(thread, cookies), 200, framed)
+    expect(kept).not.toContain('Binned words')
+    expect(kept).toContain('2 messages of this conversation are in spam or in the trash.')
+    expect(kept).toContain(`<a href="${thread}?in=anywhere">Show all of it</a>`)
+    const all = await page(at(`${thread}?in=anywhere`, cookies), 200, framed)
+    expect(all).toContain(`href="${thread}?in=anywhere&amp;view=text#m-`)
+    // One message by itself leads to the conversation that it stands in.
+    expect(await page(at(`/inbox/${binned}`, cookies), 200, framed)).toContain(
+      `<a href="${thread}?in=anywhere">The whole`,
+    )
+  })
+})
+
 describe('somebody else’s mail', () => {
   it('is 404 on every page, its file, its frame, its answer and its way out', async () => {
     const owner = await browserOf()

@@ -97,7 +97,7 @@ const Threads = ({ c, view, accounts, inView, page }: ThreadsProps) => {
       {page.items.length === 0 ? (
         <NothingHere view={view} accounts={inView} />
       ) : (
-        <ThreadRows threads={page.items} accounts={accounts} view={view} now={c.env.deps.clock()} />
+        <ThreadRows page={page} accounts={accounts} view={view} now={c.env.deps.clock()} />
       )}
       {isFirst && page.nextCursor === null ? null : (
         <nav class="actions older" aria-label="Pages">
@@ -160,7 +160,7 @@ async function readThreads(c: AppContext, claim: CookieClaim, view: View): Promi
     return { page: await listThreads(c.env.deps, claim, query), refused: null }
   } catch (thrown) {
     if (!(thrown instanceof AppError) || thrown.code !== 'invalid_input') throw thrown
-    return { page: { items: [], nextCursor: null }, refused: thrown }
+    return { page: { items: [], nextCursor: null, isAnywhere: false }, refused: thrown }
   }
 }
 

@@ -2,9 +2,9 @@
 // thread as a row. They show what they are given and fetch nothing.
 
 import { raw } from 'hono/html'
-import type { ListedThread } from '../../mail/read/list.ts'
+import type { ListedThread, Page } from '../../mail/read/list.ts'
 import type { MailAccount } from '../../mail-accounts/list.ts'
-import { chipsOf, folders, inboxLink, inboxPath, participantWords, shortTime } from './mail-words.ts'
+import { chipsOf, folders, inboxLink, inboxPath, participantWords, shortTime, threadLink } from './mail-words.ts'
 import { ClipMark, PenMark } from './marks.tsx'
 import { SearchHelp } from './search-help.tsx'
 
@@ -118,21 +118,22 @@ export const SearchBox = ({ view, problem }: { view: View | null; problem?: stri
 )
 
 interface RowsProps {
-  readonly threads: readonly ListedThread[]
+  readonly page: Page<ListedThread>
   readonly accounts: readonly MailAccount[]
   readonly view: View
   readonly now: Date
 }
 
-export const ThreadRows = ({ threads, accounts, view, now }: RowsProps) => {
+export const ThreadRows = ({ page, accounts, view, now }: RowsProps) => {
   const own = accounts.map(({ email }) => email)
   const nameOf = (accountId: string): string | null =>
     view.userEmail !== null || accounts.length < 2 ? null : (accounts.find(({ id }) => id === accountId)?.email ?? null)
   return (
     <ol class="mail-list">
-      {threads.map((thread) => (
+      {page.items.map((thread) => (
         <ThreadRow
           thread={thread}
+          href={threadLink(thread.id, page.isAnywhere ? 'anywhere' : 'kept')}
           from={participantWords(thread.participants, own)}
           mailbox={nameOf(thread.accountId)}
           here={view.q === null ? view.folder.label : null}
@@ -145,6 +146,7 @@ export const ThreadRows = ({ threads, accounts, view, now }: RowsProps) => {
 
 interface RowProps {
   readonly thread: ListedThread
+  readonly href: string
   readonly from: string
   /** Said where threads of several mailboxes stand together. */
   readonly mailbox: string | null
@@ -153,12 +155,12 @@ interface RowProps {
   readonly now: Date
 }
 
-const ThreadRow = ({ thread, from, mailbox, here, now }: RowProps) => {
+const ThreadRow = ({ thread, href, from, mailbox, here, now }: RowProps) => {
   const isUnread = thread.unreadCount > 0
   const chips = [...chipsOf(thread.labels, here), ...(mailbox === null ? [] : [mailbox])]
   return (
     <li>
-      <a class={isUnread ? 'mail-row unread' : 'mail-row'} href={`${inboxPath}/threads/${thread.id}`}>
+      <a class={isUnread ? 'mail-row unread' : 'mail-row'} href={href}>
         <span class="mail-from">
           {isUnread ? <span class="sr-only">Unread. </span> : null}
           <span class="mail-names">{from}</span>

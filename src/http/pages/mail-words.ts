@@ -17,6 +17,11 @@ export function inboxLink(query: InboxQuery): string {
   return fields.length === 0 ? inboxPath : `${inboxPath}?${new URLSearchParams(fields)}`
 }
 
+/** A conversation without what of it lies in spam or trash, or with it. */
+export function threadLink(threadId: string, what: 'kept' | 'anywhere'): string {
+  return `${inboxPath}/threads/${threadId}${what === 'anywhere' ? '?in=anywhere' : ''}`
+}
+
 /** `Ada Lovelace`, or the address where no name came with it. */
 export function personName({ name, address }: Person): string {
   return name.trim() === '' ? address : name
@@ -101,6 +106,14 @@ const placeWords: Readonly<Record<string, string>> = {
   STARRED: 'Starred',
   SPAM: 'Spam',
   TRASH: 'Trash',
+}
+
+/** `1 message of this conversation is in the trash.` Null where none is left out. */
+export function asideWords({ spam, trash }: { readonly spam: number; readonly trash: number }): string | null {
+  const count = spam + trash
+  if (count === 0) return null
+  const place = spam === 0 ? 'in the trash' : trash === 0 ? 'in spam' : 'in spam or in the trash'
+  return `${count === 1 ? '1 message of this conversation is' : `${count} messages of this conversation are`} ${place}.`
 }
 
 /** Labels worth a chip: the person's own, and where else a message lies than where it is looked at. */

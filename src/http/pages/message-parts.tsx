@@ -17,8 +17,9 @@ import {
 import { ClipMark } from './marks.tsx'
 
 export interface MessageView {
-  /** The page's own path. */
+  /** The page's own path, and what stays in its query whichever way a message is shown. */
   readonly path: string
+  readonly kept: Readonly<Record<string, string>>
   readonly pictures: 'none' | 'remote'
   /** What is shown of a message that has both. */
   readonly body: 'text' | 'html'
@@ -36,6 +37,7 @@ export const Message = ({ email, isOpen, view }: { email: Email; isOpen: boolean
         <span class="mail-from">
           {email.isUnread ? <span class="sr-only">Unread. </span> : null}
           {personName(sender)}
+          {email.aside === null ? null : <span class="chip">{email.aside === 'trash' ? 'Trash' : 'Spam'}</span>}
         </span>
         <span class="mail-snippet">{email.snippet}</span>
         {email.hasAttachments ? (
@@ -120,7 +122,7 @@ function frameSize(html: string): 'short' | 'medium' | 'long' {
 const BodyChoice = ({ email, view }: { email: Email; view: MessageView }) => {
   const isHtml = view.body === 'html'
   const here = (query: Record<string, string>): string => {
-    const search = new URLSearchParams(query).toString()
+    const search = new URLSearchParams({ ...view.kept, ...query }).toString()
     return `${view.path}${search === '' ? '' : `?${search}`}#m-${email.id}`
   }
   return (

@@ -1,23 +1,24 @@
 // `/inbox/threads/{id}`: a conversation, oldest message first; `/inbox/{id}`: one message of it. HTML mail is shown in a
-// frame of its own (message-frame.ts), never in these pages.
+// frame of its own (message-frame.ts), never in these pages. `?in=anywhere` shows what of it lies in spam or trash, too.
 
 import { whoAmI } from '../../auth/sessions.ts'
 import { AppError } from '../../errors.ts'
-import { type Email, readEmail, readThread } from '../../mail/read/read.ts'
+import { type Email, readEmail, readThread, type Thread } from '../../mail/read/read.ts'
 import { listMailAccounts, type MailAccount } from '../../mail-accounts/list.ts'
 import type { AppContext } from '../context.ts'
 import { pagePolicyWithFrames } from '../middleware/security-headers.ts'
 import { uuid } from '../routes/shapes.ts'
 import { MailNav, mailboxesShown, SearchBox } from './inbox-parts.tsx'
 import { showPage } from './layout.tsx'
-import { chipsOf, inboxLink, inboxPath, labelSearch } from './mail-words.ts'
+import { asideWords, chipsOf, inboxLink, inboxPath, labelSearch, threadLink } from './mail-words.ts'
 import { Message, type MessageView } from './message-parts.tsx'
 import { requireClaim } from './signed-in.ts'
 
 export async function threadPage(c: AppContext): Promise<Response> {
   const { deps } = c.env
   const claim = await requireClaim(c)
-  const which = { threadId: c.req.param('id') ?? '', forUserId: null, pictures: 'none', isAnywhere: false } as const
+  const isAnywhere = c.req.query('in') === 'anywhere'
+  const which = { threadId: c.req.param('id') ?? '', forUserId: null, pictures: 'none', isAnywhere } as const
   const mailboxPage = { forUserId: null, before: null, limit: mailboxesShown }
   const [me, accounts, thread] = await Promise.all([
     whoAmI(deps.db, claim),
@@ -25,8 +26,11 @@ export async function threadPage(c: AppContext): Promise<Response> {
     readThread(deps, claim, which),
   ])
   const newest = thread.messages.at(-1)
-  const shown = thread.messages.map((email) => ({ email, isOpen: email === newest || email.isUnread }))
-  return showConversation(c, { me, accounts, subject: thread.subject, threadId: thread.id, shown, isWhole: true })
+  const isOpen = (email: Email): boolean => email === newest || email.isUnread || (isAnywhere && email.aside !== null)
+  const shown = thread.messages.map((email) => ({ email, isOpen: isOpen(email) }))
+  const wholeLink = threadLink(thread.id, 'anywhere')
+  const { subject, leftAside } = thread
+  return showConversation(c, { me, accounts, subject, wholeLink, shown, leftAside, isWhole: true })
 }
 
 export async function messagePage(c: AppContext): Promise<Response> {
@@ -42,30 +46,36 @@ export async function messagePage(c: AppContext): Promise<Response> {
     readEmail(deps, claim, which),
   ])
   const shown = [{ email, isOpen: true }]
-  return showConversation(c, { me, accounts, subject: email.subject, threadId: email.threadId, shown, isWhole: false })
+  const wholeLink = threadLink(email.threadId, email.aside === null ? 'kept' : 'anywhere')
+  const leftAside = { spam: 0, trash: 0 }
+  return showConversation(c, { me, accounts, subject: email.subject, wholeLink, shown, leftAside, isWhole: false })
 }
 
 interface Conversation {
   readonly me: Awaited<ReturnType<typeof whoAmI>>
   readonly accounts: readonly MailAccount[]
   readonly subject: string
-  readonly threadId: string
+  /** The conversation with all that should be seen beside what is shown. */
+  readonly wholeLink: string
   readonly shown: readonly { readonly email: Email; readonly isOpen: boolean }[]
+  readonly leftAside: Thread['leftAside']
   /** False where one message of it stands alone. */
   readonly isWhole: boolean
 }
 
 function showConversation(c: AppContext, conversation: Conversation): Response | Promise<Response> {
-  const { me, accounts, threadId, shown, isWhole } = conversation
+  const { me, accounts, wholeLink, shown, leftAside, isWhole } = conversation
   const subject = conversation.subject.trim() === '' ? '(no subject)' : conversation.subject
   const { pathname } = new URL(c.req.url)
   const view: MessageView = {
     path: pathname,
+    kept: c.req.query('in') === 'anywhere' ? { in: 'anywhere' } : {},
     pictures: c.req.query('pictures') === 'remote' ? 'remote' : 'none',
     body: c.req.query('view') === 'text' ? 'text' : 'html',
     accounts,
     now: c.env.deps.clock(),
   }
+  const aside = asideWords(leftAside)
   const labels = [...new Set(shown.flatMap(({ email }) => chipsOf(email.labels, null)))]
   c.header('Content-Security-Policy', pagePolicyWithFrames)
   return showPage(
@@ -75,19 +85,18 @@ function showConversation(c: AppContext, conversation: Conversation): Response |
       <MailNav view={null} accounts={accounts} />
       <div class="mail-main">
         <SearchBox view={null} />
-        <p class="back">
-          {isWhole ? (
-            <a href={inboxPath}>Inbox</a>
-          ) : (
-            <a href={`${inboxPath}/threads/${threadId}`}>The whole conversation</a>
-          )}
-        </p>
+        <p class="back">{isWhole ? <a href={inboxPath}>Inbox</a> : <a href={wholeLink}>The whole conversation</a>}</p>
         <div class="mail-head">
           <div>
             <h1>{subject}</h1>
             {labels.length === 0 ? null : <Labels labels={labels} />}
           </div>
         </div>
+        {aside === null ? null : (
+          <p class="soft">
+            {aside} <a href={wholeLink}>Show all of it</a>
+          </p>
+        )}
         <ol class="messages">
           {shown.map(({ email, isOpen }) => (
             <li>

@@ -38,6 +38,8 @@ export interface ListQuery extends SearchFilters {
 export interface Page<Item> {
   readonly items: readonly Item[]
   readonly nextCursor: string | null
+  /** Spam and trash are listed, since they were asked for: a thread counts what lies there, too. */
+  readonly isAnywhere: boolean
 }
 
 export interface ListedEmail {
@@ -137,6 +139,7 @@ async function list<Row extends SharedRow, Item>(
   return {
     items: shown.map((row) => present(row, sharedItem(row, query, plan))),
     nextCursor: found.length > query.limit && last !== undefined ? printCursor(order, last) : null,
+    isAnywhere: plan.isAnywhere,
   }
 }
 
