@@ -294,6 +294,27 @@ describe('an HTML mail', () => {
   })
 })
 
+describe('the pictures of a conversation', () => {
+  it('load of the one message that they were asked for of, since every other one may tell its sender', async () => {
+    const cookies = await browserOf()
+    const pictured = (host: string) => ({ thread: 't1', html: `<p>Hello</p><img src="https://${host}/a.png">` })
+    const [wanted = '', other = ''] = await store([pictured('friend.example'), pictured('tracker.example')])
+    const thread = `/inbox/threads/${(await mailboxOf()).replaceAll('-', '')}.t1`
+    const before = await page(at(thread, cookies), 200, framed)
+    expect(before).not.toContain('?pictures=remote')
+    for (const id of [wanted, other]) expect(before).toContain(`href="${thread}?pictures=${id}#m-${id}"`)
+    const shown = await page(at(`${thread}?pictures=${wanted}`, cookies), 200, framed)
+    expect(shown).toContain(`src="/inbox/${wanted}/frame?pictures=remote"`)
+    expect(shown).toContain(`src="/inbox/${other}/frame"`)
+    expect(shown).toMatch(new RegExp(`<details class="message" id="m-${wanted}" open`))
+    expect(shown).toContain(`href="${thread}?pictures=${other}#m-${other}"`)
+    for (const pictures of ['remote', 'all', '', hostile])
+      expect(await page(at(`${thread}?${new URLSearchParams({ pictures })}`, cookies), 200, framed)).not.toContain(
+        'frame?pictures',
+      )
+  })
+})
+
 describe('a conversation of which some lies in the trash or in spam', () => {
   const mixed: StoredMail[] = [
     { thread: 't1', subject: 'Plan', text: 'Kept words' },

@@ -20,7 +20,10 @@ export interface MessageView {
   /** The page's own path, and what stays in its query whichever way a message is shown. */
   readonly path: string
   readonly kept: Readonly<Record<string, string>>
-  readonly pictures: 'none' | 'remote'
+  /** The one message whose pictures load from elsewhere: whoever loads another's tells its sender that it was read. */
+  readonly picturesOf: string | null
+  /** What `pictures` of the page's query names that message by. */
+  readonly picturesBy: 'remote' | 'id'
   /** What is shown of a message that has both. */
   readonly body: 'text' | 'html'
   readonly accounts: readonly MailAccount[]
@@ -102,7 +105,7 @@ const MessageBody = ({ email, view }: { email: Email; view: MessageView }) => {
           title={`Message of ${personName(email.from ?? nobody)}`}
           sandbox="allow-popups allow-popups-to-escape-sandbox"
           loading="lazy"
-          src={`${inboxPath}/${email.id}/frame${view.pictures === 'remote' ? '?pictures=remote' : ''}`}
+          src={`${inboxPath}/${email.id}/frame${view.picturesOf === email.id ? '?pictures=remote' : ''}`}
         />
       ) : email.text === null || email.text.trim() === '' ? (
         <p class="soft">This message has no text.</p>
@@ -128,14 +131,14 @@ const BodyChoice = ({ email, view }: { email: Email; view: MessageView }) => {
   return (
     <p class="message-choice">
       {isHtml && email.hasRemotePictures ? (
-        view.pictures === 'none' ? (
+        view.picturesOf === email.id ? (
           <span>
-            Pictures from elsewhere are left out: loading them tells the sender that you read this.{' '}
-            <a href={here({ pictures: 'remote' })}>Show pictures</a>
+            Pictures from elsewhere are shown. <a href={here({})}>Leave them out</a>
           </span>
         ) : (
           <span>
-            Pictures from elsewhere are shown. <a href={here({})}>Leave them out</a>
+            Pictures from elsewhere are left out: loading them tells the sender that you read this.{' '}
+            <a href={here({ pictures: view.picturesBy === 'id' ? email.id : 'remote' })}>Show pictures</a>
           </span>
         )
       ) : null}

@@ -26,11 +26,13 @@ export async function threadPage(c: AppContext): Promise<Response> {
     readThread(deps, claim, which),
   ])
   const newest = thread.messages.at(-1)
-  const isOpen = (email: Email): boolean => email === newest || email.isUnread || (isAnywhere && email.aside !== null)
+  const picturesOf = c.req.query('pictures') ?? null
+  const isOpen = (email: Email): boolean =>
+    email === newest || email.isUnread || email.id === picturesOf || (isAnywhere && email.aside !== null)
   const shown = thread.messages.map((email) => ({ email, isOpen: isOpen(email) }))
   const wholeLink = threadLink(thread.id, 'anywhere')
   const { subject, leftAside } = thread
-  return showConversation(c, { me, accounts, subject, wholeLink, shown, leftAside, isWhole: true })
+  return showConversation(c, { me, accounts, subject, wholeLink, shown, leftAside, picturesOf, isWhole: true })
 }
 
 export async function messagePage(c: AppContext): Promise<Response> {
@@ -48,7 +50,9 @@ export async function messagePage(c: AppContext): Promise<Response> {
   const shown = [{ email, isOpen: true }]
   const wholeLink = threadLink(email.threadId, email.aside === null ? 'kept' : 'anywhere')
   const leftAside = { spam: 0, trash: 0 }
-  return showConversation(c, { me, accounts, subject: email.subject, wholeLink, shown, leftAside, isWhole: false })
+  const picturesOf = c.req.query('pictures') === 'remote' ? email.id : null
+  const { subject } = email
+  return showConversation(c, { me, accounts, subject, wholeLink, shown, leftAside, picturesOf, isWhole: false })
 }
 
 interface Conversation {
@@ -59,6 +63,7 @@ interface Conversation {
   readonly wholeLink: string
   readonly shown: readonly { readonly email: Email; readonly isOpen: boolean }[]
   readonly leftAside: Thread['leftAside']
+  readonly picturesOf: MessageView['picturesOf']
   /** False where one message of it stands alone. */
   readonly isWhole: boolean
 }
@@ -70,7 +75,8 @@ function showConversation(c: AppContext, conversation: Conversation): Response |
   const view: MessageView = {
     path: pathname,
     kept: c.req.query('in') === 'anywhere' ? { in: 'anywhere' } : {},
-    pictures: c.req.query('pictures') === 'remote' ? 'remote' : 'none',
+    picturesOf: conversation.picturesOf,
+    picturesBy: isWhole ? 'id' : 'remote',
     body: c.req.query('view') === 'text' ? 'text' : 'html',
     accounts,
     now: c.env.deps.clock(),
