@@ -195,6 +195,30 @@ describe.skipIf(executablePath === null)('mail in a browser', () => {
     await bold.close()
   })
 
+  it('Enter in a field sends nothing; the keyboard sends by the button', async () => {
+    const before = (await google.sentMail(demoPerson)).length
+    await open('/inbox/compose')
+    const to = page.getByLabel('To', { exact: true })
+    await to.fill('lin@northwind.example')
+    await to.press('Enter')
+    const subject = page.getByLabel('Subject')
+    await subject.fill('Half')
+    await subject.press('Enter')
+    await page.waitForTimeout(500)
+    expect(path()).toBe('/inbox/compose')
+    expect(await subject.inputValue()).toBe('Half')
+    expect(await google.sentMail(demoPerson)).toHaveLength(before)
+    expect([await subject.getAttribute('autocapitalize'), await subject.getAttribute('spellcheck')]).toEqual([
+      null,
+      null,
+    ])
+    await button('Send').focus()
+    await page.keyboard.press('Enter')
+    await page.waitForURL(/\/inbox\/outbox\//)
+    await sentPage()
+    expect(await google.sentMail(demoPerson)).toHaveLength(before + 1)
+  })
+
   it('an address that is none is said beside its field; what was typed stays, and the letter leaves with its file', async () => {
     await open('/inbox')
     await follow(link('Compose'))

@@ -18,6 +18,10 @@ export const ComposeForm = ({ draft, senders, refused }: FormProps) => {
   const isWide = draft.cc !== '' || draft.bcc !== '' || problems.cc !== undefined || problems.bcc !== undefined
   return (
     <form method="post" action={`${inboxPath}/compose`} enctype="multipart/form-data" class="card form compose">
+      {/* Enter in a field presses the form's first button: one that does nothing, so that half a letter never leaves. */}
+      <button type="submit" disabled hidden>
+        Enter sends nothing
+      </button>
       {refused?.code === 'idempotency_key_reused' ? (
         <Notice tone="warn" title="This message was sent before in another form">
           <p>The first one is on its way. Press Send again to send this one as well.</p>
@@ -37,7 +41,7 @@ export const ComposeForm = ({ draft, senders, refused }: FormProps) => {
           <Recipients name="bcc" label="Bcc" draft={draft} problems={problems} />
         </div>
       </details>
-      <Field name="subject" label="Subject" presence="optional" value={draft.subject} problems={problems} />
+      <Field name="subject" label="Subject" presence="optional" value={draft.subject} problems={problems} isProse />
       <div class="field">
         <label for="field-text">Message</label>
         <textarea

@@ -23,6 +23,8 @@ export interface FieldProps {
   readonly accept?: string
   /** Beside a label that another form of the page uses, too. */
   readonly idPrefix?: string
+  /** Words in a language: a phone may begin them with a capital, and check how they are spelt. */
+  readonly isProse?: boolean
 }
 
 /** A labelled input. Required unless told; what was typed is kept, passwords never. */
@@ -30,6 +32,7 @@ export const Field = (props: FieldProps) => {
   const { name, label, type = 'text', hint, presence = 'required' } = props
   const id = `${props.idPrefix ?? 'field'}-${name.replaceAll('_', '-')}`
   const problem = props.problems?.[name]
+  const isCode = type === 'text' && props.autocomplete !== 'name' && props.isProse !== true
   const described = [hint === undefined ? null : `${id}-hint`, problem === undefined ? null : `${id}-problem`]
     .filter((part) => part !== null)
     .join(' ')
@@ -53,8 +56,8 @@ export const Field = (props: FieldProps) => {
         inputmode={props.inputmode}
         maxlength={props.maxlength}
         accept={props.accept}
-        autocapitalize={type === 'text' && props.autocomplete !== 'name' ? 'none' : undefined}
-        spellcheck={type === 'text' && props.autocomplete !== 'name' ? false : undefined}
+        autocapitalize={isCode ? 'none' : undefined}
+        spellcheck={isCode ? false : undefined}
         aria-describedby={described === '' ? undefined : described}
         aria-invalid={problem === undefined ? undefined : 'true'}
       />
