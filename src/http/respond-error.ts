@@ -8,12 +8,17 @@ import type { AppContext } from './context.ts'
 import { refusalPage } from './pages/refusal-page.tsx'
 
 export async function respondError(thrown: unknown, c: AppContext): Promise<Response> {
+  return respondRefusal(c, recordThrown(thrown, c))
+}
+
+/** What was thrown as the refusal that it is, in the log where it is a bug or an outage: for whoever answers it with a page of its own. */
+export function recordThrown(thrown: unknown, c: AppContext): AppError {
   const error = classify(thrown)
   const { log } = c.env.deps
   if (error.status === 500) log.error('bug', { request_id: c.var.requestId, ...describeThrown(thrown) })
   if (error.code === 'unavailable')
     log.error('unavailable', { request_id: c.var.requestId, ...describeThrown(error.cause) })
-  return respondRefusal(c, error)
+  return error
 }
 
 function classify(thrown: unknown): AppError {

@@ -226,6 +226,28 @@ export async function readBytes(
     }
     chunks.push(value)
   }
+  return joined(chunks, size)
+}
+
+/** The first `most` bytes of the body, the rest left unread. Throws what reading throws. */
+export async function readBeginning(
+  request: Request,
+  most: number,
+): Promise<{ readonly bytes: Uint8Array; readonly isWhole: boolean }> {
+  const reader = request.body?.getReader()
+  const chunks: Uint8Array[] = []
+  let size = 0
+  while (reader !== undefined && size <= most) {
+    const { done, value } = await reader.read()
+    if (done) return { bytes: joined(chunks, size), isWhole: true }
+    chunks.push(value)
+    size += value.byteLength
+  }
+  await reader?.cancel().catch(() => undefined)
+  return { bytes: joined(chunks, size).subarray(0, most), isWhole: reader === undefined }
+}
+
+function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
   const bytes = new Uint8Array(size)
   let offset = 0
   for (const chunk of chunks) {

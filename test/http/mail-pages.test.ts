@@ -2,7 +2,7 @@
 // that a form sent twice sends one message.
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { appUrl, type Cookies, call, count, gmail, google, signInBrowser, workerEnv } from '../support/app.ts'
-import { emptyTables, query } from '../support/database.ts'
+import { emptyTables, proxy, query } from '../support/database.ts'
 import { beginBrowser, comeBack, consent } from '../support/flows.ts'
 import { type StoredMail, storeMails } from '../support/stored-mail.ts'
 import { connectMailbox } from '../support/sync.ts'
@@ -17,6 +17,7 @@ const pagePolicy =
 beforeAll(() => emptyTables())
 
 beforeEach(async () => {
+  await proxy.setMode('normal')
   await query('DELETE FROM user_mail_accounts')
   await query('UPDATE sessions SET revoked_at_utc = NULL')
   await google.reset()
@@ -127,9 +128,9 @@ describe('without a live session', () => {
     await query('UPDATE sessions SET revoked_at_utc = now()')
     for (const answer of [
       await send('/inbox', { action: 'sync' }, new Map()),
-      await sendLetter(new Map(), {}),
-      // A dead cookie is told before its body is read, which is more than a message may have.
-      await sendLetter(ended, {}, [new File([new Uint8Array(17_000_000)], 'huge.bin')]),
+      await send('/inbox', { action: 'sync' }, ended),
+      // Of a letter this long not even the beginning is whole.
+      await sendLetter(ended, { text: 'x'.repeat(1_100_000) }),
     ])
       expect([answer.status, answer.headers.get('Location')?.split('?')[0]]).toEqual([303, '/sign-in'])
     expect([await count('outbox'), await count('mail_syncs')]).toEqual([0, 0])
@@ -409,7 +410,9 @@ describe('a message that is written', () => {
     const big = new File([new Uint8Array(7_000_001)], 'big.bin')
     const tooLarge = await page(sendLetter(cookies, { subject: 'Kept' }, [big]), 413)
     expect([tooLarge.includes('All files together may have 7 MB'), field(tooLarge, 'subject')]).toEqual([true, 'Kept'])
-    await page(sendLetter(cookies, {}, [new File([new Uint8Array(17_000_000)], 'huge.bin')]), 413)
+    const huge = new File([new Uint8Array(17_000_000)], 'huge.bin')
+    const farTooLarge = await page(sendLetter(cookies, { subject: 'Kept' }, [huge]), 413)
+    expect([farTooLarge.includes('All files together'), field(farTooLarge, 'subject')]).toEqual([true, 'Kept'])
     expect(await page(sendLetter(cookies, { cc: 'a@x.io,'.repeat(200_000) }), 422)).toContain(
       'at most 100000 characters',
     )
@@ -417,6 +420,69 @@ describe('a message that is written', () => {
     await page(send('/inbox/compose', letter, cookies), 415)
     await page(sendLetter(cookies, { action: 'burn' }), 422)
     expect(await count('outbox')).toBe(0)
+  })
+
+  it('is given back where the session ended meanwhile: signing in elsewhere, it can be sent again', async () => {
+    const cookies = await browserOf()
+    const [original = ''] = await store([{ thread: 't1', subject: 'Plan' }])
+    const key = crypto.randomUUID()
+    const typed = { key, reply_to: original, subject: hostile, text: `\n${hostile}` }
+    const ended: Cookies = new Map(cookies)
+    await query('UPDATE sessions SET revoked_at_utc = now()')
+    const file = new File([new Uint8Array(17_000_000)], 'huge.bin')
+    for (const [jar, files] of [
+      [new Map() as Cookies, []],
+      [ended, []],
+      [ended, [file]],
+    ] as const) {
+      const text = await page(sendLetter(jar, typed, [...files]), 401)
+      expect(text).toContain('You are not signed in any more')
+      expect(text).toContain('<a href="/sign-in" target="_blank" rel="noopener">')
+      expect(/<textarea[^>]*>([\s\S]*?)<\/textarea>/.exec(text)?.[1]).toContain('&lt;script&gt;alert(1)')
+      expect(['to', 'reply_to', 'key'].map((name) => field(text, name))).toEqual([letter.to, original, key])
+      expect(text).toContain(`<option value="${person}" selected`)
+    }
+    expect(await count('outbox')).toBe(0)
+    await query('UPDATE sessions SET revoked_at_utc = NULL')
+    expect((await sendLetter(cookies, typed)).status).toBe(303)
+  })
+
+  it('of somebody who is not known no more is read than a letter has', async () => {
+    let given = 0
+    const begin = `--b\r\nContent-Disposition: form-data; name="action"\r\n\r\nsend\r\n--b\r\nContent-Disposition: form-data; name="text"\r\n\r\nGood day.\r\n--b\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n`
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        controller.enqueue(given === 0 ? new TextEncoder().encode(begin) : new Uint8Array(100_000))
+        given += 1
+      },
+    })
+    const headers = { Origin: appUrl, 'Content-Type': 'multipart/form-data; boundary=b', Accept: 'text/html' }
+    const answer = call('/inbox/compose', { method: 'POST', body, headers, env: workerEnv() })
+    expect(await page(answer, 401)).toContain('Good day.')
+    expect(given).toBeLessThan(20)
+  })
+
+  it('is given back while the database is away, and where something of ours breaks', async () => {
+    const cookies = await browserOf()
+    const key = crypto.randomUUID()
+    await proxy.setMode('refuse')
+    const away = await page(sendLetter(cookies, { key, text: 'Long thought.' }), 503)
+    await proxy.setMode('normal')
+    expect(away).toContain('could not be taken in just now')
+    expect([away.includes('Long thought.'), field(away, 'key'), field(away, 'to')]).toEqual([true, key, letter.to])
+    await query('ALTER TABLE outbox RENAME TO outbox_away')
+    const broken = await page(sendLetter(cookies, { text: 'Long thought.' }), 500)
+    await query('ALTER TABLE outbox_away RENAME TO outbox')
+    expect(broken).toContain('Long thought.')
+    expect((await sendLetter(cookies, { key })).status).toBe(303)
+  })
+
+  it('that answers one which is gone goes as a new message the second time', async () => {
+    const cookies = await browserOf()
+    const refused = await page(sendLetter(cookies, { reply_to: unknownId, text: 'Yes.' }), 404)
+    expect(refused).toContain('Sent again, this one goes as a new message')
+    expect([refused.includes('Yes.'), field(refused, 'reply_to')]).toEqual([true, ''])
+    expect((await sendLetter(cookies, { reply_to: field(refused, 'reply_to'), text: 'Yes.' })).status).toBe(303)
   })
 
   it('leaves from the mailbox alone, and only where it may send', async () => {

@@ -8,7 +8,7 @@ import { replyRecipients, replySubject } from '../../mail/send/reply.ts'
 import { type EmailRequest, mostRecipients } from '../../mail/send/request.ts'
 import type { AppContext } from '../context.ts'
 import { uuid } from '../routes/shapes.ts'
-import { readBytes } from '../validate.ts'
+import { readBeginning } from '../validate.ts'
 import { fullTime, personInFull } from './mail-words.ts'
 
 /** What a form holds; it is shown again as it was typed where something is refused. */
@@ -26,8 +26,9 @@ export interface Typed {
 }
 
 export const filesLimitBytes = 7_000_000
-/** With a little more than that, what was typed can be given back. */
 const formLimitBytes = 16_000_000
+/** Of somebody who is not known no more is read: a letter without its files is shorter. */
+const strangersLimitBytes = 1_000_000
 const quotedCharacters = 100_000
 /** A hundred addresses with their names have a tenth of it. */
 const addressesCharacters = 100_000
@@ -76,16 +77,52 @@ function quoted(email: Email): string {
 }
 
 /**
- * The form, with its files. Throws 415, 413, 400.
- * @returns files null where they are more than a message takes: the rest was read
+ * The form, with its files. Throws 415, 413, 422, 400.
+ * @returns files null where they are more than a message takes
  */
 export async function readDraft(c: AppContext): Promise<{ typed: Typed; files: EmailRequest['attachments'] | null }> {
+  const { form, isWhole } = await readFields(c, formLimitBytes)
+  return { typed: typedIn(form), files: isWhole ? await filesOf(form) : null }
+}
+
+/** What was typed, of somebody who is not known. Null where it cannot be read, or is longer than any letter. */
+export async function readTyped(c: AppContext): Promise<Typed | null> {
+  try {
+    return typedIn((await readFields(c, strangersLimitBytes)).form)
+  } catch {
+    return null
+  }
+}
+
+/** The form as far as `mostBytes` go: its fields come first, then its files. Throws 415, 400, 413 (not even the fields). */
+async function readFields(c: AppContext, mostBytes: number): Promise<{ form: FormData; isWhole: boolean }> {
   const type = c.req.header('Content-Type') ?? ''
   if (!/^multipart\/form-data\s*(;|$)/i.test(type)) throw new AppError('unsupported_media_type')
-  const bytes = await readBytes(c.req.raw, formLimitBytes)
-  const form = await new Response(bytes, { headers: { 'Content-Type': type } }).formData().catch((thrown: unknown) => {
+  const [, boundary = ''] = /\bboundary="?([^";]+)/i.exec(type) ?? []
+  try {
+    const { bytes, isWhole } = await readBeginning(c.req.raw, mostBytes)
+    const body = isWhole ? bytes : endedAtLastField(bytes, boundary)
+    const form = await new Response(body, { headers: { 'Content-Type': type } }).formData()
+    if (isWhole || form.has('text')) return { form, isWhole }
+  } catch (thrown) {
     throw new AppError('malformed_request', { cause: thrown })
-  })
+  }
+  throw new AppError('body_too_large')
+}
+
+/** The form up to the last field that is there whole. */
+function endedAtLastField(bytes: Uint8Array, boundary: string): Uint8Array {
+  // A character a byte: places in the text are places in the bytes.
+  const length = Math.max(0, new TextDecoder('latin1').decode(bytes).lastIndexOf(`\r\n--${boundary}`))
+  const end = new TextEncoder().encode(`\r\n--${boundary}--\r\n`)
+  const ended = new Uint8Array(length + end.length)
+  ended.set(bytes.subarray(0, length))
+  ended.set(end, length)
+  return ended
+}
+
+/** Throws 422 where it asks for something else, 400 where a field is no text. */
+function typedIn(form: FormData): Typed {
   if (form.get('action') !== 'send') throw new AppError('invalid_input')
   const field = (name: string): string => {
     const value = form.get(name)
@@ -93,7 +130,7 @@ export async function readDraft(c: AppContext): Promise<{ typed: Typed; files: E
     return typeof value === 'string' ? value : ''
   }
   const key = uuid.safeParse(field('key'))
-  const typed: Typed = {
+  return {
     from: field('from'),
     to: field('to'),
     cc: field('cc'),
@@ -103,7 +140,6 @@ export async function readDraft(c: AppContext): Promise<{ typed: Typed; files: E
     replyTo: field('reply_to'),
     key: key.success ? key.data : newKey(),
   }
-  return { typed, files: await filesOf(form) }
 }
 
 async function filesOf(form: FormData): Promise<EmailRequest['attachments'] | null> {

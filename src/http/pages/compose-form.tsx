@@ -22,13 +22,7 @@ export const ComposeForm = ({ draft, senders, refused }: FormProps) => {
       <button type="submit" disabled hidden>
         Enter sends nothing
       </button>
-      {refused?.code === 'idempotency_key_reused' ? (
-        <Notice tone="warn" title="This message was sent before in another form">
-          <p>The first one is on its way. Press Send again to send this one as well.</p>
-        </Notice>
-      ) : (
-        <RefusedNotice refused={refused} title="This message was not sent" />
-      )}
+      <ComposeNotice refused={refused} />
       <input type="hidden" name="action" value="send" />
       <input type="hidden" name="key" value={draft.key} />
       <input type="hidden" name="reply_to" value={draft.replyTo} />
@@ -71,6 +65,34 @@ export const ComposeForm = ({ draft, senders, refused }: FormProps) => {
       </div>
     </form>
   )
+}
+
+const ComposeNotice = ({ refused }: { refused: Refused | null }) => {
+  if (refused?.code === 'idempotency_key_reused')
+    return (
+      <Notice tone="warn" title="This message was sent before in another form">
+        <p>The first one is on its way. Press Send again to send this one as well.</p>
+      </Notice>
+    )
+  if (refused?.status === 401)
+    return (
+      <Notice tone="bad" title="You are not signed in any more">
+        <p>
+          This message was not sent; what you typed is below.{' '}
+          <a href="/sign-in" target="_blank" rel="noopener">
+            Open the sign-in page in a new tab
+          </a>
+          , sign in, come back to this one, and press Send again.
+        </p>
+      </Notice>
+    )
+  if (refused !== null && refused.status >= 500)
+    return (
+      <Notice tone="bad" title="This message could not be taken in just now">
+        <p>What you typed is below. Press Send again in a moment.</p>
+      </Notice>
+    )
+  return <RefusedNotice refused={refused} title="This message was not sent" />
 }
 
 const From = ({

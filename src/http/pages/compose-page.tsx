@@ -2,7 +2,6 @@
 // and sent behind the page that follows.
 
 import type { CookieClaim } from '../../auth/claims.ts'
-import type { Me } from '../../auth/sessions.sql.ts'
 import { whoAmI } from '../../auth/sessions.ts'
 import { AppError } from '../../errors.ts'
 import { readEmail } from '../../mail/read/read.ts'
@@ -10,19 +9,29 @@ import { acceptEmail } from '../../mail/send/outbox.ts'
 import { sendScope } from '../../mail/send/scopes.ts'
 import { listMailAccounts, type MailAccount } from '../../mail-accounts/list.ts'
 import { type AppContext, originOf } from '../context.ts'
+import { recordThrown } from '../respond-error.ts'
 import { uuid } from '../routes/shapes.ts'
 import { sendMessages } from '../send-messages.ts'
-import { emptyDraft, newKey, readDraft, replyDraft, requestOf, splitAddresses, type Typed } from './compose-draft.ts'
+import {
+  emptyDraft,
+  newKey,
+  readDraft,
+  readTyped,
+  replyDraft,
+  requestOf,
+  splitAddresses,
+  type Typed,
+} from './compose-draft.ts'
 import { ComposeForm, NobodyMaySend } from './compose-form.tsx'
 import type { Refused } from './form-fields.tsx'
 import { MailNav, mailboxesShown } from './inbox-parts.tsx'
-import { showPage } from './layout.tsx'
+import { showPage, type Visitor } from './layout.tsx'
 import { inboxPath } from './mail-words.ts'
 import { offeredProviders } from './provider-links.tsx'
 import { requireClaim } from './signed-in.ts'
 
 interface Writer {
-  readonly me: Me
+  readonly me: Visitor
   readonly accounts: readonly MailAccount[]
 }
 
@@ -55,11 +64,21 @@ export async function composePage(c: AppContext): Promise<Response> {
   return showCompose(c, writer, draft, null)
 }
 
-/** POST /inbox/compose, `action=send`. */
+/**
+ * POST /inbox/compose, `action=send`. Whatever it is refused for, what was typed comes back: nobody should write a letter
+ * twice because a session ended or the database was away.
+ */
 export async function sendByForm(c: AppContext): Promise<Response> {
-  const claim = await requireClaim(c)
-  // Before the body: megabytes are taken from nobody who merely shows a cookie of the right form.
-  await whoAmI(c.env.deps.db, claim)
+  let claim: CookieClaim
+  try {
+    claim = await requireClaim(c)
+    // Before the body: megabytes are taken from nobody who merely shows a cookie of the right form.
+    await whoAmI(c.env.deps.db, claim)
+  } catch (thrown) {
+    const typed = await readTyped(c)
+    if (typed === null) throw thrown
+    return refuse(c, null, typed, refusedOf(recordThrown(thrown, c), typed))
+  }
   const { typed, files } = await readDraft(c)
   if (files === null) return refuse(c, claim, typed, tooLarge)
   const options = { forUserId: null, idempotencyKey: typed.key }
@@ -68,14 +87,47 @@ export async function sendByForm(c: AppContext): Promise<Response> {
     await sendMessages(c, accepted.messages)
     return c.redirect(`${inboxPath}/outbox/${accepted.id}`, 303)
   } catch (thrown) {
-    return refuse(c, claim, typed, refusedOf(thrown, typed), files.length)
+    return refuse(c, claim, typed, refusedOf(recordThrown(thrown, c), typed), files.length)
   }
 }
 
-async function refuse(c: AppContext, claim: CookieClaim, typed: Typed, refused: Refused, files = 1): Promise<Response> {
+/** @param claim null: nobody known, or nobody to be asked */
+async function refuse(
+  c: AppContext,
+  claim: CookieClaim | null,
+  typed: Typed,
+  refused: Refused,
+  files = 1,
+): Promise<Response> {
+  const writer = claim === null || isUnasked(refused) ? unknownWriter(refused) : await writerIfAny(c, claim, refused)
+  return showCompose(c, writer, draftAfter(typed, refused), { ...refused, filesLost: files > 0 })
+}
+
+function draftAfter(typed: Typed, { code }: Refused): Typed {
   // The earlier message under this key is on its way: what is typed now may follow it, by a key of its own.
-  const draft = refused.code === 'idempotency_key_reused' ? { ...typed, key: newKey() } : typed
-  return showCompose(c, await readWriter(c, claim), draft, { ...refused, filesLost: files > 0 })
+  if (code === 'idempotency_key_reused') return { ...typed, key: newKey() }
+  // The same form again would be refused again, for ever.
+  if (code === 'not_found') return { ...typed, replyTo: '' }
+  return typed
+}
+
+/** Nobody is signed in, or the database, which would say who, may be what refuses. */
+function isUnasked({ status }: Refused): boolean {
+  return status === 401 || status >= 500
+}
+
+/** The form needs nothing but what was typed: its sender stands in it. */
+function unknownWriter({ status }: Refused): Writer {
+  return { me: status === 401 ? null : 'somebody', accounts: [] }
+}
+
+async function writerIfAny(c: AppContext, claim: CookieClaim, refused: Refused): Promise<Writer> {
+  try {
+    return await readWriter(c, claim)
+  } catch (thrown) {
+    recordThrown(thrown, c)
+    return unknownWriter(refused)
+  }
 }
 
 const tooLarge: Refused = {
@@ -99,17 +151,16 @@ const mailboxWords: Readonly<Partial<Record<string, string>>> = {
   needs_reauthorization: 'This mailbox needs re-authorization. Reconnect it, then send again.',
 }
 
-/** What the form says; everything else is thrown on. */
-function refusedOf(thrown: unknown, typed: Typed): Refused {
-  if (!(thrown instanceof AppError)) throw thrown
-  const { code, status, retryAfterSeconds } = thrown
+const originalGone = 'The message you answer is gone. Sent again, this one goes as a new message.'
+
+/** What the form says. */
+function refusedOf(error: AppError, typed: Typed): Refused {
+  const { code, status, retryAfterSeconds } = error
   const beside = mailboxWords[code]
   if (beside !== undefined) return { status, code, problems: { from: beside }, retryAfterSeconds }
-  if (code === 'not_found')
-    return { status, code, problems: { message: 'The message you answer is gone. Write anew.' }, retryAfterSeconds }
-  if (status === 401 || status === 403 || status >= 500) throw thrown
+  if (code === 'not_found') return { status, code, problems: { message: originalGone }, retryAfterSeconds }
   const problems: Record<string, string> = {}
-  for (const { path, message } of thrown.errors) {
+  for (const { path, message } of error.errors) {
     const [field = '', at] = path.split('.')
     const name = field === 'attachments' ? 'files' : field
     problems[name] ??=
