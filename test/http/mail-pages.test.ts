@@ -519,6 +519,38 @@ describe('a message that is written', () => {
     expect(await page(answer)).toContain(words)
   })
 
+  it('that fails after its writer left is told in the inbox, in no further trip, with the way to why', async () => {
+    const cookies = await browserOf()
+    await store([{ subject: 'One' }])
+    const places: string[] = []
+    for (let nth = 1; nth <= 5; nth += 1)
+      places.push((await sendLetter(cookies, { text: `No. ${nth}` })).headers.get('Location') ?? '')
+    const notSent = /\d+ messages? (was|were) not sent/
+    expect(await page(at('/inbox', cookies))).not.toMatch(notSent)
+    const fail = (place: string, more = '') =>
+      query(`UPDATE outbox SET status_cd = 'failed'${more} WHERE outbox_id = $1`, [place.split('/').at(-1)])
+    await fail(places[0] ?? '')
+    await proxy.resetCounts()
+    const one = await page(at('/inbox', cookies))
+    expect(await proxy.counts()).toMatchObject({ statements: 4 })
+    expect(one).toContain('1 message was not sent')
+    expect(one).toContain(`<a href="${places[0]}">Written just now: see why</a>`)
+    for (const place of places.slice(1)) await fail(place)
+    for (const list of ['/inbox', '/inbox?folder=sent', '/inbox?folder=all']) {
+      const text = await page(at(list, cookies))
+      expect(text).toContain('5 messages were not sent')
+      expect(text.match(/href="\/inbox\/outbox\//g)).toHaveLength(3)
+      expect(text).toContain('2 before them')
+    }
+    // Those of long ago, those that a key sent (it asks for itself), and those of other people are nobody's news here.
+    for (const place of places) await fail(place, `, created_at_utc = now() - interval '31 days'`)
+    expect(await page(at('/inbox', cookies))).not.toMatch(notSent)
+    for (const place of places) await fail(place, `, created_at_utc = now(), api_key_id = gen_random_uuid()`)
+    expect(await page(at('/inbox', cookies))).not.toMatch(notSent)
+    for (const place of places) await fail(place, ', api_key_id = NULL')
+    expect(await page(at('/inbox', await browserOf('eve@gmail.com')))).not.toMatch(notSent)
+  })
+
   it('that was sent leads to its conversation once something of it is synced', async () => {
     const cookies = await browserOf()
     await store([{ thread: 't1', subject: 'Plan' }])

@@ -1,6 +1,6 @@
 // Lists and searches where they meet PostgreSQL: the index that each reads, under generic plans and many mailboxes.
 import { beforeAll, describe, expect, it } from 'vitest'
-import { browseEmails, browseThreads } from '../../src/mail/read/list.sql.ts'
+import { browseEmails, browseThreads, browseThreadsAndUnsent } from '../../src/mail/read/list.sql.ts'
 import {
   searchEmails,
   searchEmailsRanked,
@@ -142,7 +142,7 @@ describe('generic plans, over 120 mailboxes of 250 messages each', () => {
     ['after ANALYZE', 'ANALYZE'],
   ])('%s', async (_, prepare) => {
     await query(prepare)
-    for (const statement of [browseEmails, browseThreads]) {
+    for (const statement of [browseEmails, browseThreads, browseThreadsAndUnsent]) {
       const { plan, text } = await explain(statement)
       const reads = readsOf(plan)
       expect(

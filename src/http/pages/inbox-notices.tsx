@@ -1,10 +1,11 @@
 // What stands above or in place of a list of mail: mailboxes that need their owner, how a sync went, why nothing is here.
 
 import type { AppError } from '../../errors.ts'
+import type { Unsent } from '../../mail/read/outgoing.ts'
 import type { MailAccount } from '../../mail-accounts/list.ts'
 import type { View } from './inbox-parts.tsx'
 import { inboxPath } from './mail-words.ts'
-import { Notice } from './parts.tsx'
+import { Notice, relativeWords } from './parts.tsx'
 import { connectPath, type OfferedProvider, reconnectPath } from './provider-links.tsx'
 import { waitWords } from './refusal-words.tsx'
 import { syncRefusalWords } from './sync-parts.tsx'
@@ -41,6 +42,25 @@ export const MailNotices = ({ accounts, providers, refused, synced }: NoticesPro
       ))}
   </>
 )
+
+/** What was given up after its writer had left the page that told of it. */
+export const UnsentNotice = ({ unsent, now }: { unsent: Unsent | null; now: Date }) => {
+  if (unsent === null || unsent.count === 0) return null
+  const { count, newest } = unsent
+  const older = count - newest.length
+  return (
+    <Notice tone="warn" title={count === 1 ? '1 message was not sent' : `${count} messages were not sent`}>
+      <ul>
+        {newest.map(({ id, writtenAt }) => (
+          <li>
+            <a href={`${inboxPath}/outbox/${id}`}>Written {relativeWords(writtenAt, now)}: see why</a>
+          </li>
+        ))}
+        {older === 0 ? null : <li>{older === 1 ? '1 before them' : `${older} before them`}</li>}
+      </ul>
+    </Notice>
+  )
+}
 
 const SyncRefused = ({ refused }: { refused: AppError }) => {
   const { title, text } = syncRefusalWords(refused.code)

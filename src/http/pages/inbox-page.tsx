@@ -4,11 +4,12 @@
 import type { CookieClaim } from '../../auth/claims.ts'
 import { whoAmI } from '../../auth/sessions.ts'
 import { AppError } from '../../errors.ts'
-import { type ListedThread, listThreads, type Page } from '../../mail/read/list.ts'
+import { type ListedThread, listThreadsAndUnsent, type Page } from '../../mail/read/list.ts'
+import type { Unsent } from '../../mail/read/outgoing.ts'
 import { listMailAccounts, type MailAccount } from '../../mail-accounts/list.ts'
 import type { AppContext } from '../context.ts'
 import { readForm } from './form-body.ts'
-import { MailNotices, NoMailboxes, NothingHere, SyncNow } from './inbox-notices.tsx'
+import { MailNotices, NoMailboxes, NothingHere, SyncNow, UnsentNotice } from './inbox-notices.tsx'
 import { MailNav, mailboxesShown, queryOf, SearchBox, ThreadRows, type View } from './inbox-parts.tsx'
 import { syncInView, syncRecordsOf } from './inbox-sync.ts'
 import { showPage } from './layout.tsx'
@@ -22,6 +23,7 @@ const threadsAPage = 40
 /** Refused for what the address says (a search, a cursor), so that the page itself can say what is wrong. */
 interface Listing {
   readonly page: Page<ListedThread>
+  readonly unsent: Unsent | null
   readonly refused: AppError | null
 }
 
@@ -65,6 +67,7 @@ async function showInbox(c: AppContext, claim: CookieClaim, syncRefused: AppErro
           refused={syncRefused}
           synced={c.req.query('synced')}
         />
+        <UnsentNotice unsent={listing.unsent} now={deps.clock()} />
         <div class="mail-head">
           <h1>{titleOf(view)}</h1>
           <SyncNow accounts={inView} path={inboxLink(queryOf(view))} />
@@ -157,10 +160,11 @@ async function readThreads(c: AppContext, claim: CookieClaim, view: View): Promi
   }
   try {
     assertText(c)
-    return { page: await listThreads(c.env.deps, claim, query), refused: null }
+    const { unsent, ...page } = await listThreadsAndUnsent(c.env.deps, claim, query)
+    return { page, unsent, refused: null }
   } catch (thrown) {
     if (!(thrown instanceof AppError) || thrown.code !== 'invalid_input') throw thrown
-    return { page: { items: [], nextCursor: null, isAnywhere: false }, refused: thrown }
+    return { page: { items: [], nextCursor: null, isAnywhere: false }, unsent: null, refused: thrown }
   }
 }
 

@@ -17,6 +17,7 @@ import {
   type ThreadRow,
   threadItemCte,
 } from './list-parts.sql.ts'
+import { type UnsentRow, unsentCte } from './outgoing.sql.ts'
 
 export interface BrowseParams extends ListParams {
   /** Id of a label; null: any. */
@@ -118,6 +119,15 @@ const browse = (isWanted: SQL, itemCte: SQL): SQL => sql`
 export const browseEmails = statement<BrowseParams, Listed<EmailRow>>('email-list', browse(sql``, emailItemCte))
 
 export const browseThreads = statement<BrowseParams, Listed<ThreadRow>>('thread-list', browse(isHead, threadItemCte))
+
+/** The same for a page, which tells of what was not sent as well: in one trip. */
+export const browseThreadsAndUnsent = statement<BrowseParams, Listed<ThreadRow> & { readonly unsent: UnsentRow }>(
+  'thread-list-unsent',
+  sql`WITH ${callerCtes}, ${ownerCte('emails:read')}, ${unsentCte}, ${mailboxCte}, ${pageCte(isHead)}, ${threadItemCte}
+  SELECT ${reachColumns('emails:read')}, unsent.told AS "unsent", item.*
+  FROM caller LEFT JOIN owner ON true CROSS JOIN unsent LEFT JOIN item ON true
+  ORDER BY ${itemOrder}`,
+)
 
 /** The addresses of the mailboxes in reach: whom `from:me` means. */
 export const ownAddresses = statement<

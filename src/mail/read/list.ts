@@ -17,9 +17,11 @@ import {
   searchThreadsRanked,
 } from '../search/search.sql.ts'
 import { planSearch, type SearchPlan } from '../search/search.ts'
-import { type BrowseParams, browseEmails, browseThreads, ownAddresses } from './list.sql.ts'
+import { type BrowseParams, browseEmails, browseThreads, browseThreadsAndUnsent, ownAddresses } from './list.sql.ts'
 import { type ListOrder, parseCursor, printCursor } from './list-cursor.ts'
 import type { Address, EmailRow, ListParams, PlacedRow, ThreadRow } from './list-parts.sql.ts'
+import type { UnsentRow } from './outgoing.sql.ts'
+import { type Unsent, unsentOf } from './outgoing.ts'
 import { printThreadId } from './thread-id.ts'
 
 export interface ListQuery extends SearchFilters {
@@ -89,7 +91,22 @@ export function listEmails(deps: ListDeps, claim: CallerClaim, query: ListQuery)
 /** Threads by the newest (or best) of their messages that match. Throws as `listEmails`. */
 export function listThreads(deps: ListDeps, claim: CallerClaim, query: ListQuery): Promise<Page<ListedThread>> {
   const verbs = { browse: browseThreads, search: searchThreads, searchRanked: searchThreadsRanked }
-  return list(deps, claim, query, verbs, (row, item) => ({
+  return list(deps, claim, query, verbs, presentThread)
+}
+
+/** As `listThreads`, and what of the caller's own mail was not sent: told with a folder, not with a search. */
+export async function listThreadsAndUnsent(
+  deps: ListDeps,
+  claim: CallerClaim,
+  query: ListQuery,
+): Promise<Page<ListedThread> & { readonly unsent: Unsent }> {
+  const verbs = { browse: browseThreadsAndUnsent, search: searchThreads, searchRanked: searchThreadsRanked }
+  const found = await fetchList(deps, claim, query, verbs)
+  return { ...pageOf(found, query, presentThread), unsent: unsentOf(found.rows[0]?.unsent) }
+}
+
+function presentThread(row: ThreadRow, item: SharedItem): ListedThread {
+  return {
     ...item,
     id: item.threadId,
     isUnread: row.unreadCount > 0,
@@ -97,10 +114,10 @@ export function listThreads(deps: ListDeps, claim: CallerClaim, query: ListQuery
     participants: distinctAddresses(row.senders),
     messageCount: row.messageCount,
     unreadCount: row.unreadCount,
-  }))
+  }
 }
 
-type Listed<Row> = ReachRow & (Row | { readonly id: null })
+type Listed<Row> = ReachRow & { readonly unsent?: UnsentRow } & (Row | { readonly id: null })
 
 interface ListStatements<Row> {
   readonly browse: Statement<BrowseParams, Listed<Row>>
@@ -118,6 +135,21 @@ async function list<Row extends SharedRow, Item>(
   statements: ListStatements<Row>,
   present: (row: Row, shared: SharedItem) => Item,
 ): Promise<Page<Item>> {
+  return pageOf(await fetchList(deps, claim, query, statements), query, present)
+}
+
+interface Found<Row> {
+  readonly plan: SearchPlan
+  readonly order: ListOrder
+  readonly rows: readonly Listed<Row>[]
+}
+
+async function fetchList<Row>(
+  deps: ListDeps,
+  claim: CallerClaim,
+  query: ListQuery,
+  statements: ListStatements<Row>,
+): Promise<Found<Row>> {
   const plan = await planOf(deps, claim, query)
   const order: ListOrder = plan.kind === 'ranked' ? 'rank' : 'date'
   const cursor = parseCursor(order, query.cursor)
@@ -133,6 +165,14 @@ async function list<Row extends SharedRow, Item>(
     words: plan.excerptWords,
   })
   assertReach(rows[0] ?? null, query.forUserId)
+  return { plan, order, rows }
+}
+
+function pageOf<Row extends SharedRow, Item>(
+  { plan, order, rows }: Found<Row>,
+  query: ListQuery,
+  present: (row: Row, shared: SharedItem) => Item,
+): Page<Item> {
   const found = rows.filter((row): row is ReachRow & Row => row.id !== null)
   const shown = found.slice(0, query.limit)
   const last = shown.at(-1)
