@@ -496,12 +496,12 @@ describe('a message that is written', () => {
   })
 
   it.each([
-    ['queued', null, 'on its way', '3'],
+    ['queued', null, 'The next try is in about 60 minutes', '60'],
     ['sending', null, 'being sent', '3'],
-    ['unconfirmed', 'timeout', 'nothing is sent twice', null],
+    ['unconfirmed', 'timeout', 'Rarely, a message that was sent is not found, and arrives twice', null],
     ['sent', null, 'stands in its conversation after the next sync', null],
-    ['failed', 'expired', 'asked us to wait for a day', null],
-    ['failed', 'provider_unavailable', 'could not be reached for a day', null],
+    ['failed', 'expired', 'or something was wrong on our side. As far as we know', null],
+    ['failed', 'provider_unavailable', 'could not be reached for a day. As far as we know', null],
     ['failed', 'disconnected', 'was disconnected meanwhile', null],
     ['failed', 'account_disabled', 'Your account was disabled', null],
     ['failed', 'unconfirmed', 'could not be looked up', null],
@@ -516,6 +516,19 @@ describe('a message that is written', () => {
     )
     const answer = await at(place, cookies)
     expect(answer.headers.get('Refresh')).toBe(refresh)
+    expect(await page(answer)).toContain(words)
+  })
+
+  it.each([
+    [0, '3', 'will be sent in a moment'],
+    [20, '20', 'will be sent in a moment'],
+    [900, '60', 'The next try is in about 15 minutes'],
+  ])('that is due in %d seconds is looked at again after %s', async (seconds, refresh, words) => {
+    const cookies = await browserOf()
+    const place = (await sendLetter(cookies, {})).headers.get('Location') ?? ''
+    await query('UPDATE outbox SET due_at_utc = now() + make_interval(secs => $1)', [seconds])
+    const answer = await at(place, cookies)
+    expect(Math.abs(Number(answer.headers.get('Refresh')) - Number(refresh))).toBeLessThanOrEqual(2)
     expect(await page(answer)).toContain(words)
   })
 
@@ -555,8 +568,12 @@ describe('a message that is written', () => {
     const cookies = await browserOf()
     await store([{ thread: 't1', subject: 'Plan' }])
     const place = (await sendLetter(cookies, {})).headers.get('Location') ?? ''
-    await query(`UPDATE outbox SET status_cd = 'sent', sent_at_utc = now(), provider_thread_id_txt = 't1'`)
+    await query(`UPDATE outbox SET status_cd = 'sent', sent_at_utc = now(), provider_thread_id_txt = 't0'`)
+    expect(await page(at(place, cookies))).not.toContain('Open its conversation')
+    await query(`UPDATE outbox SET provider_thread_id_txt = 't1'`)
     const thread = `/inbox/threads/${(await mailboxOf()).replaceAll('-', '')}.t1`
+    await proxy.resetCounts()
     expect(await page(at(place, cookies))).toContain(`href="${thread}"`)
+    expect(await proxy.counts()).toMatchObject({ statements: 3 })
   })
 })

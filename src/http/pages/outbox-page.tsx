@@ -1,21 +1,24 @@
 // `/inbox/outbox/{id}`: what became of a message on its way out, in words. While it is under way the page comes again by
 // itself, and by a link.
 
-import type { CookieClaim } from '../../auth/claims.ts'
 import { whoAmI } from '../../auth/sessions.ts'
 import { AppError } from '../../errors.ts'
-import { readThread } from '../../mail/read/read.ts'
+import type { OutgoingOutlook } from '../../mail/read/outgoing.sql.ts'
+import { outgoingOutlook } from '../../mail/read/outgoing.ts'
 import type { OutgoingRow } from '../../mail/send/outbox.sql.ts'
 import { readOutgoing } from '../../mail/send/outbox.ts'
 import type { AppContext } from '../context.ts'
 import { uuid } from '../routes/shapes.ts'
 import { MailNav } from './inbox-parts.tsx'
 import { showPage } from './layout.tsx'
-import { inboxLink, inboxPath } from './mail-words.ts'
+import { inboxLink, inboxPath, threadLink } from './mail-words.ts'
 import { Badge, Fact, Moment, type Tone } from './parts.tsx'
+import { waitWords } from './refusal-words.tsx'
 import { requireClaim } from './signed-in.ts'
 
-const againSeconds = 3
+/** The page comes again when the next try is due, within these. */
+const shortestAgainSeconds = 3
+const longestAgainSeconds = 60
 
 interface Words {
   readonly tone: Tone
@@ -29,19 +32,19 @@ const statusWords: Readonly<Record<OutgoingRow['status'], Words>> = {
     tone: 'warn',
     label: 'Queued',
     title: 'Your message is on its way',
-    text: 'It is stored here and will be sent in a moment. You may leave this page: it is sent all the same.',
+    text: 'It is stored here and will be sent in a moment. You may leave this page: if it cannot be sent, your inbox says so.',
   },
   sending: {
     tone: 'warn',
     label: 'Sending',
     title: 'Your message is being sent',
-    text: 'The provider has it in hand. You may leave this page.',
+    text: 'It is being handed to the provider. You may leave this page: if it cannot be sent, your inbox says so.',
   },
   unconfirmed: {
     tone: 'warn',
     label: 'Unconfirmed',
     title: 'The provider has not confirmed it yet',
-    text: 'Its answer was lost on the way, so it may have been sent or not. We look it up in your mailbox within minutes, and send it again only where it is not there, for a day: nothing is sent twice.',
+    text: 'Its answer was lost on the way, so it may have been sent or not. We look for it in your mailbox within minutes, and send it again only where it is not found there, for a day. Rarely, a message that was sent is not found, and arrives twice.',
   },
   sent: {
     tone: 'good',
@@ -59,12 +62,12 @@ const failureWords: Readonly<Partial<Record<string, string>>> = {
   unconfirmed:
     'The provider never said whether it took it, and it could not be looked up. See in your mailbox whether it was sent before you send it again.',
   provider_unavailable:
-    'The provider could not be reached for a day. It was looked up each time, and is not in your mailbox: send it again.',
-  expired: 'The provider, or our limit for it, asked us to wait for a day. Nothing was sent: send it again.',
+    'The provider could not be reached for a day. As far as we know it was not sent: look in your mailbox before you send it again.',
+  expired:
+    'It could not be sent for a day: we were asked to wait, or something was wrong on our side. As far as we know it was not sent: look in your mailbox before you send it again.',
   disconnected: 'The mailbox was disconnected meanwhile. Connect it again, and send again.',
-  account_disabled: 'Your account was disabled before it could be sent. Nothing was sent.',
-  provider_not_offered: 'The provider of this mailbox is not offered here any more. Nothing was sent.',
-  message_missing: 'The message is no longer stored here. Nothing was sent: write it anew.',
+  account_disabled: 'Your account was disabled before it could be sent.',
+  message_missing: 'The message is no longer stored here, so it could not be sent. Write it anew.',
 }
 
 function failureText(code: string | null): string {
@@ -79,14 +82,15 @@ export async function outboxPage(c: AppContext): Promise<Response> {
   const claim = await requireClaim(c)
   const outboxId = uuid.safeParse(c.req.param('id'))
   if (!outboxId.success) throw new AppError('not_found')
-  const [me, row] = await Promise.all([
+  const which = { outboxId: outboxId.data, forUserId: null }
+  const [me, row, outlook] = await Promise.all([
     whoAmI(deps.db, claim),
-    readOutgoing(deps, claim, { outboxId: outboxId.data, forUserId: null }),
+    readOutgoing(deps, claim, which),
+    outgoingOutlook(deps, claim, which),
   ])
   const words = statusWords[row.status]
-  const conversation = await conversationOf(c, claim, row)
-  const isUnderWay = row.status === 'queued' || row.status === 'sending'
-  if (isUnderWay) c.header('Refresh', String(againSeconds))
+  const againSeconds = againIn(row, outlook)
+  if (againSeconds !== null) c.header('Refresh', String(againSeconds))
   return showPage(
     c,
     { title: words.title, visitor: me, section: 'inbox' },
@@ -100,12 +104,25 @@ export async function outboxPage(c: AppContext): Promise<Response> {
             {words.label}
           </Badge>
         </div>
-        <p>{row.status === 'failed' ? failureText(row.error) : words.text}</p>
+        <p>{textOf(row, outlook)}</p>
         <Times row={row} now={deps.clock()} />
-        <Ways row={row} path={new URL(c.req.url).pathname} conversation={conversation} />
+        <Ways row={row} path={new URL(c.req.url).pathname} conversation={conversationOf(row, outlook)} />
       </section>
     </div>,
   )
+}
+
+/** Seconds until the page comes again by itself; null where nothing changes soon. */
+function againIn({ status }: OutgoingRow, { dueInSeconds }: OutgoingOutlook): number | null {
+  if (status === 'sending') return shortestAgainSeconds
+  if (status !== 'queued') return null
+  return Math.min(Math.max(dueInSeconds, shortestAgainSeconds), longestAgainSeconds)
+}
+
+function textOf({ status, error }: OutgoingRow, { dueInSeconds }: OutgoingOutlook): string {
+  if (status === 'failed') return failureText(error)
+  if (status !== 'queued' || dueInSeconds <= longestAgainSeconds) return statusWords[status].text
+  return `It could not be sent yet. The next try is in about ${waitWords(dueInSeconds)}. You may leave this page: if it cannot be sent, your inbox says so.`
 }
 
 const Times = ({ row, now }: { row: OutgoingRow; now: Date }) => (
@@ -127,16 +144,8 @@ const Times = ({ row, now }: { row: OutgoingRow; now: Date }) => (
 )
 
 /** Where the message stands, or will: nothing for a conversation of which nothing was synced yet. */
-async function conversationOf(c: AppContext, claim: CookieClaim, row: OutgoingRow): Promise<string | null> {
-  const { threadId } = row
-  if (row.status !== 'sent' || threadId === null) return null
-  try {
-    await readThread(c.env.deps, claim, { threadId, forUserId: null, pictures: 'none', isAnywhere: false })
-    return `${inboxPath}/threads/${threadId}`
-  } catch (thrown) {
-    if (thrown instanceof AppError && thrown.code === 'not_found') return null
-    throw thrown
-  }
+function conversationOf({ status, threadId }: OutgoingRow, { hasConversation }: OutgoingOutlook): string | null {
+  return status === 'sent' && threadId !== null && hasConversation ? threadLink(threadId, 'kept') : null
 }
 
 interface WaysProps {
