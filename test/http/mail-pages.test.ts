@@ -495,6 +495,19 @@ describe('a message that is written', () => {
     expect(await count('outbox')).toBe(0)
   })
 
+  it('is refused in words where its mailbox has too much on its way', async () => {
+    const cookies = await browserOf()
+    await query(
+      `INSERT INTO outbox (user_mail_account_id, user_id, body_hash_txt, message_id_txt)
+       SELECT user_mail_account_id, user_id, 'x', '<' || n || '>' FROM user_mail_accounts, generate_series(1, 2000) n`,
+    )
+    const text = await page(sendLetter(cookies, { text: 'Kept.' }), 429)
+    expect([text.includes('This mailbox has as much on its way as it may'), text.includes('Kept.')]).toEqual([
+      true,
+      true,
+    ])
+  })
+
   it.each([
     ['queued', null, 'The next try is in about 60 minutes', '60'],
     ['sending', null, 'being sent', '3'],

@@ -149,6 +149,7 @@ const fieldWords: Readonly<Record<string, string>> = {
 const mailboxWords: Readonly<Partial<Record<string, string>>> = {
   insufficient_scope: 'Permission to send was not given to this mailbox. Reconnect it and leave that box ticked.',
   needs_reauthorization: 'This mailbox needs re-authorization. Reconnect it, then send again.',
+  rate_limited: 'This mailbox has as much on its way as it may. Send again when some of it has left.',
 }
 
 const originalGone = 'The message you answer is gone. Sent again, this one goes as a new message.'
