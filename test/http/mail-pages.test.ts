@@ -83,8 +83,10 @@ function send(path: string, fields: Record<string, string>, cookies: Cookies, or
 
 const letter = { action: 'send', from: person, to: 'max@example.com', subject: 'Hello', text: 'Good day.' }
 
-/** The form of a message, as a browser sends it. */
-/** The queue is held: what a test says became of a letter must not be overtaken by its delivery. */
+/**
+ * The form of a message, as a browser sends it. The queue is held: what a test says became of a letter must not be
+ * overtaken by its delivery.
+ */
 function sendLetter(cookies: Cookies, fields: Record<string, string>, files: File[] = [], origin: string = appUrl) {
   const form = new FormData()
   for (const [name, value] of Object.entries({ ...letter, ...fields })) form.set(name, value)
@@ -569,12 +571,46 @@ describe('a message that is written', () => {
       expect(text).toContain('2 before them')
     }
     // Those of long ago, those that a key sent (it asks for itself), and those of other people are nobody's news here.
-    for (const place of places) await fail(place, `, created_at_utc = now() - interval '31 days'`)
+    for (const place of places) await fail(place, `, created_at_utc = now() - interval '8 days'`)
     expect(await page(at('/inbox', cookies))).not.toMatch(notSent)
     for (const place of places) await fail(place, `, created_at_utc = now(), api_key_id = gen_random_uuid()`)
     expect(await page(at('/inbox', cookies))).not.toMatch(notSent)
     for (const place of places) await fail(place, ', api_key_id = NULL')
     expect(await page(at('/inbox', await browserOf('eve@gmail.com')))).not.toMatch(notSent)
+  })
+
+  it('that failed can be written anew as it was, for as long as it is kept, by nobody else', async () => {
+    const cookies = await browserOf()
+    const [original = ''] = await store([{ subject: 'Pier plan' }])
+    const letter = {
+      to: '"Pond, Amy" <amy@x.io>, Jürgen <j@x.io>',
+      cc: 'cat@x.io',
+      bcc: 'hidden@x.io',
+      subject: 'Re: Pier plan <1> 東京',
+      text: '.\nNorth: 12 metres & more\n\n> quoted',
+      reply_to: original,
+    }
+    const file = new File(['a,b'], 'plan.csv', { type: 'text/csv' })
+    const place = (await sendLetter(cookies, letter, [file])).headers.get('Location') ?? ''
+    await query(`UPDATE outbox SET status_cd = 'failed', last_error_cd = 'expired'`)
+    const again = `/inbox/compose?again=${place.split('/').at(-1)}`
+    expect(await page(at(place, cookies))).toContain(`href="${again}"`)
+    const form = await page(at(again, cookies))
+    for (const value of ['&quot;Pond, Amy&quot; &lt;amy@x.io&gt;, Jürgen &lt;j@x.io&gt;', 'cat@x.io', 'hidden@x.io'])
+      expect(form).toContain(`value="${value}"`)
+    expect(form).toContain('value="Re: Pier plan &lt;1&gt; 東京"')
+    expect(form).toContain('\n.\nNorth: 12 metres &amp; more\n\n&gt; quoted</textarea>')
+    expect(form).toContain(`name="reply_to" value="${original}"`)
+    expect(form).toContain('choose them again')
+    const others = await page(at(again, await browserOf('eve@gmail.com')))
+    expect(others).toContain('New message')
+    expect(others).not.toContain('North')
+    // What it answered is gone, then what it said.
+    await query('DELETE FROM emails')
+    expect(await page(at(again, cookies))).toContain('name="reply_to" value=""')
+    await query('UPDATE outbox SET mime_txt = NULL')
+    expect(await page(at(again, cookies))).not.toContain('North')
+    expect((await at('/inbox/compose?again=x', cookies)).status).toBe(404)
   })
 
   it('that was sent leads to its conversation once something of it is synced', async () => {

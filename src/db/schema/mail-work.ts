@@ -114,6 +114,7 @@ export const outbox = pgTable(
     index('outbox_mailbox_ix').on(t.userMailAccountId),
     index('outbox_waiting_ix').on(t.userMailAccountId).where(sql`${t.status} IN ('queued', 'sending', 'unconfirmed')`),
     index('outbox_user_ix').on(t.userId),
+    index('outbox_failed_ix').on(t.userId, t.createdAt).where(sql`${t.status} = 'failed' AND ${t.apiKeyId} IS NULL`),
     index('outbox_unsent_ix').on(t.modifiedAt).where(sql`${t.status} = 'failed' AND ${t.mime} IS NOT NULL`),
     uniqueIndex('outbox_idempotency_uq')
       .on(t.userId, sql`coalesce(${t.apiKeyId}, ${t.userId})`, t.idempotencyKey)

@@ -6,6 +6,7 @@ import type { Email } from '../../mail/read/read.ts'
 import { recipientOf } from '../../mail/send/addresses.ts'
 import { replyRecipients, replySubject } from '../../mail/send/reply.ts'
 import { type EmailRequest, mostRecipients } from '../../mail/send/request.ts'
+import type { UnsentEmail } from '../../mail/send/unsent.ts'
 import type { AppContext } from '../context.ts'
 import { uuid } from '../routes/shapes.ts'
 import { readBeginning } from '../validate.ts'
@@ -54,6 +55,19 @@ export function replyDraft(email: Email, ownAddress: string, toWhom: 'sender' | 
     subject: replySubject(email.subject),
     text: quoted(email),
     replyTo: email.id,
+  }
+}
+
+/** What was not sent, as it was written. */
+export function unsentDraft({ from, subject, text, replyToEmailId, ...lists }: UnsentEmail): Typed {
+  return {
+    ...emptyDraft(from),
+    to: typedAddresses(lists.to),
+    cc: typedAddresses(lists.cc),
+    bcc: typedAddresses(lists.bcc),
+    subject,
+    text,
+    replyTo: replyToEmailId ?? '',
   }
 }
 

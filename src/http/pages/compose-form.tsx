@@ -10,10 +10,12 @@ import { connectPath, type OfferedProvider, reconnectPath } from './provider-lin
 interface FormProps {
   readonly draft: Typed
   readonly senders: readonly MailAccount[]
-  readonly refused: (Refused & { readonly filesLost: boolean }) | null
+  readonly refused: Refused | null
+  /** It had files, which no form can be filled with. */
+  readonly filesLost: boolean
 }
 
-export const ComposeForm = ({ draft, senders, refused }: FormProps) => {
+export const ComposeForm = ({ draft, senders, refused, filesLost }: FormProps) => {
   const problems = refused?.problems ?? {}
   const isWide = draft.cc !== '' || draft.bcc !== '' || problems.cc !== undefined || problems.bcc !== undefined
   return (
@@ -54,7 +56,7 @@ export const ComposeForm = ({ draft, senders, refused }: FormProps) => {
           </p>
         )}
       </div>
-      <Files problem={problems.files} isLost={refused?.filesLost === true} />
+      <Files problem={problems.files} isLost={filesLost} />
       <div class="actions">
         <button class="button primary" type="submit">
           Send

@@ -7,6 +7,7 @@ import { AppError } from '../../errors.ts'
 import { readEmail } from '../../mail/read/read.ts'
 import { acceptEmail } from '../../mail/send/outbox.ts'
 import { sendScope } from '../../mail/send/scopes.ts'
+import { readUnsent, type UnsentEmail } from '../../mail/send/unsent.ts'
 import { listMailAccounts, type MailAccount } from '../../mail-accounts/list.ts'
 import { type AppContext, originOf } from '../context.ts'
 import { recordThrown } from '../respond-error.ts'
@@ -21,6 +22,7 @@ import {
   requestOf,
   splitAddresses,
   type Typed,
+  unsentDraft,
 } from './compose-draft.ts'
 import { ComposeForm, NobodyMaySend } from './compose-form.tsx'
 import type { Refused } from './form-fields.tsx'
@@ -46,22 +48,44 @@ export function maySend({ status, grantedScopes }: MailAccount): boolean {
   return (status === 'active' || status === 'degraded') && grantedScopes.includes(sendScope)
 }
 
+/** `reply_to`: an answer to that message, with `all=1` to all of it; `again`: what was not sent, as it was written. */
 export async function composePage(c: AppContext): Promise<Response> {
   const claim = await requireClaim(c)
-  const replyTo = uuid.safeParse(c.req.query('reply_to'))
-  if (c.req.query('reply_to') !== undefined && !replyTo.success) throw new AppError('not_found')
-  const [writer, original] = await Promise.all([
+  const [replyTo, again] = [idOf(c, 'reply_to'), idOf(c, 'again')]
+  const [writer, original, unsent] = await Promise.all([
     readWriter(c, claim),
-    replyTo.success ? readEmail(c.env.deps, claim, { emailId: replyTo.data, forUserId: null, pictures: 'none' }) : null,
+    replyTo === null ? null : readEmail(c.env.deps, claim, { emailId: replyTo, forUserId: null, pictures: 'none' }),
+    again === null ? null : unsentIfKept(c, claim, again),
   ])
   const { accounts } = writer
+  if (unsent !== null)
+    return showCompose(c, writer, { draft: unsentDraft(unsent), refused: null, filesLost: unsent.hasFiles })
   const mailbox = accounts.find(({ id }) => id === original?.accountId)
   const wished = accounts.find(({ email }) => email === c.req.query('from')) ?? accounts.find(maySend)
   const draft =
     original !== null && mailbox !== undefined
       ? replyDraft(original, mailbox.email, c.req.query('all') === '1' ? 'all' : 'sender')
       : { ...emptyDraft(wished?.email ?? ''), to: c.req.query('to') ?? '' }
-  return showCompose(c, writer, draft, null)
+  return showCompose(c, writer, { draft, refused: null, filesLost: false })
+}
+
+/** Throws 404 where it is given and no id. */
+function idOf(c: AppContext, name: string): string | null {
+  const given = c.req.query(name)
+  if (given === undefined) return null
+  const id = uuid.safeParse(given)
+  if (!id.success) throw new AppError('not_found')
+  return id.data
+}
+
+/** After a week nothing of it is left but that it was not sent: the form is empty then. */
+async function unsentIfKept(c: AppContext, claim: CookieClaim, outboxId: string): Promise<UnsentEmail | null> {
+  try {
+    return await readUnsent(c.env.deps, claim, outboxId)
+  } catch (thrown) {
+    if (thrown instanceof AppError && thrown.code === 'not_found') return null
+    throw thrown
+  }
 }
 
 /**
@@ -100,7 +124,7 @@ async function refuse(
   files = 1,
 ): Promise<Response> {
   const writer = claim === null || isUnasked(refused) ? unknownWriter(refused) : await writerIfAny(c, claim, refused)
-  return showCompose(c, writer, draftAfter(typed, refused), { ...refused, filesLost: files > 0 })
+  return showCompose(c, writer, { draft: draftAfter(typed, refused), refused, filesLost: files > 0 })
 }
 
 function draftAfter(typed: Typed, { code }: Refused): Typed {
@@ -181,9 +205,9 @@ function itemWords(field: string, at: number, typed: Typed): string {
 function showCompose(
   c: AppContext,
   { me, accounts }: Writer,
-  draft: Typed,
-  refused: (Refused & { filesLost: boolean }) | null,
+  form: { readonly draft: Typed; readonly refused: Refused | null; readonly filesLost: boolean },
 ): Response | Promise<Response> {
+  const { draft, refused } = form
   const title = draft.replyTo === '' ? 'New message' : 'Reply'
   const senders = accounts.filter(maySend)
   return showPage(
@@ -198,7 +222,7 @@ function showCompose(
         {senders.length === 0 && refused === null ? (
           <NobodyMaySend accounts={accounts} providers={offeredProviders(c.env.deps)} />
         ) : (
-          <ComposeForm draft={draft} senders={senders} refused={refused} />
+          <ComposeForm {...form} senders={senders} />
         )}
       </div>
     </div>,

@@ -169,7 +169,7 @@ const Ways = ({ row, path, conversation }: WaysProps) => (
       </>
     ) : row.status === 'failed' ? (
       <>
-        <a class="button primary" href={`${inboxPath}/compose`}>
+        <a class="button primary" href={`${inboxPath}/compose?again=${row.id}`}>
           Write anew
         </a>
         <a class="button" href={`/mailboxes/${row.accountId}`}>

@@ -42,11 +42,12 @@ export interface UnsentRow {
   readonly newest: readonly { readonly id: string; readonly writtenAt: string }[]
 }
 
-const unsentDays = 30
+/** As long as it is kept to be written anew. */
+const unsentDays = 7
 const unsentMost = 100
 const unsentShown = 3
 
-/** `unsent`, beside `owner`: of the last month what the person wrote, no key for them, and what was given up. One row. */
+/** `unsent`, beside `owner`: of the last week what the person wrote, no key for them, and what was given up. One row. */
 export const unsentCte: SQL = sql`
   unsent AS MATERIALIZED (
     SELECT jsonb_build_object('count', count(*), 'newest', coalesce(

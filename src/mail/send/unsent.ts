@@ -38,7 +38,8 @@ export async function readUnsent(
     cc: mailboxesOf(mail.cc),
     bcc: mailboxesOf(mail.bcc),
     subject: mail.subject ?? '',
-    text: mail.text ?? '',
+    // Parts end with line ends of their own.
+    text: (mail.text ?? '').trimEnd(),
     replyToEmailId: row.replyToEmailId,
     hasFiles: mail.attachments.length > 0,
   }
