@@ -108,6 +108,7 @@ CREATE TABLE "outbox" (
 	"message_id_txt" text NOT NULL,
 	"provider_thread_id_txt" text,
 	"reply_to_email_id" uuid,
+	"draft_json" jsonb,
 	"mime_txt" text,
 	"status_cd" text DEFAULT 'queued' NOT NULL,
 	"attempt_cnt" integer DEFAULT 0 NOT NULL,
@@ -144,7 +145,7 @@ CREATE INDEX "outbox_mailbox_ix" ON "outbox" USING btree ("user_mail_account_id"
 CREATE INDEX "outbox_waiting_ix" ON "outbox" USING btree ("user_mail_account_id") WHERE "outbox"."status_cd" IN ('queued', 'sending', 'unconfirmed');--> statement-breakpoint
 CREATE INDEX "outbox_user_ix" ON "outbox" USING btree ("user_id");--> statement-breakpoint
 CREATE INDEX "outbox_failed_ix" ON "outbox" USING btree ("user_id","created_at_utc") WHERE "outbox"."status_cd" = 'failed' AND "outbox"."api_key_id" IS NULL;--> statement-breakpoint
-CREATE INDEX "outbox_unsent_ix" ON "outbox" USING btree ("modified_at_utc") WHERE "outbox"."status_cd" = 'failed' AND "outbox"."mime_txt" IS NOT NULL;--> statement-breakpoint
+CREATE INDEX "outbox_unsent_ix" ON "outbox" USING btree ("modified_at_utc") WHERE "outbox"."status_cd" = 'failed' AND "outbox"."draft_json" IS NOT NULL;--> statement-breakpoint
 CREATE UNIQUE INDEX "outbox_idempotency_uq" ON "outbox" USING btree ("user_id",coalesce("api_key_id", "user_id"),"idempotency_key_txt") WHERE "outbox"."idempotency_key_txt" IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "user_mail_accounts_sync_due_ix" ON "user_mail_accounts" USING btree ("sync_due_at_utc") WHERE "user_mail_accounts"."sync_due_at_utc" IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "user_mail_accounts_purge_mail_ix" ON "user_mail_accounts" USING btree ("user_mail_account_id") WHERE "user_mail_accounts"."purge_mail_flg" OR "user_mail_accounts"."user_id" IS NULL;--> statement-breakpoint

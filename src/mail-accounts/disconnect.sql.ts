@@ -57,7 +57,7 @@ export const disconnectAccount = statement<
   ),
   -- What is being sent at this moment ends by its own lease; nothing else leaves any more.
   outbox_ended AS (
-    UPDATE outbox o SET status_cd = 'failed', mime_txt = NULL, modified_at_utc = now(),
+    UPDATE outbox o SET status_cd = 'failed', mime_txt = NULL, draft_json = NULL, modified_at_utc = now(),
       -- What may have been sent can be looked up by its sender only.
       last_error_cd = CASE o.status_cd WHEN 'unconfirmed' THEN 'unconfirmed' ELSE 'disconnected' END
     FROM disconnected WHERE o.user_mail_account_id = disconnected.user_mail_account_id AND o.status_cd IN ('queued', 'unconfirmed')

@@ -81,7 +81,7 @@ export const purges = [
   ),
   // The longest window is a day.
   purge('counters', 'counters', 'counter_id', sql`window_started_at_utc < now() - interval '25 hours'`),
-  // Sent or given up: the message itself went before.
+  // Sent or given up: the message itself went when it was.
   purge(
     'outbox',
     'outbox',
@@ -121,15 +121,15 @@ export const voidOldLetters = statement<Limit, Purged>(
   SELECT count(*)::int AS "count" FROM voided`,
 )
 
-/** A message that was given up can be written anew for a week (mail/send/unsent). */
+/** A message that was given up can be written anew for a week. */
 export const forgetUnsentMail = statement<Limit, Purged>(
   'purge-unsent-mail',
   sql`WITH old AS MATERIALIZED (
     SELECT outbox_id FROM outbox
-    WHERE modified_at_utc < now() - interval '7 days' AND status_cd = 'failed' AND mime_txt IS NOT NULL
+    WHERE modified_at_utc < now() - interval '7 days' AND status_cd = 'failed' AND draft_json IS NOT NULL
     ORDER BY modified_at_utc LIMIT ${param('limit', 'int')} FOR UPDATE SKIP LOCKED
   ),
-  forgotten AS (UPDATE outbox SET mime_txt = NULL WHERE outbox_id IN (SELECT outbox_id FROM old) RETURNING 1)
+  forgotten AS (UPDATE outbox SET draft_json = NULL WHERE outbox_id IN (SELECT outbox_id FROM old) RETURNING 1)
   SELECT count(*)::int AS "count" FROM forgotten`,
 )
 

@@ -608,7 +608,7 @@ describe('a message that is written', () => {
     // What it answered is gone, then what it said.
     await query('DELETE FROM emails')
     expect(await page(at(again, cookies))).toContain('name="reply_to" value=""')
-    await query('UPDATE outbox SET mime_txt = NULL')
+    await query('UPDATE outbox SET draft_json = NULL')
     expect(await page(at(again, cookies))).not.toContain('North')
     expect((await at('/inbox/compose?again=x', cookies)).status).toBe(404)
   })

@@ -1,7 +1,18 @@
 // Work on mailboxes: where each one's sync stands, which messages could not be read, and mail on its way out.
 
 import { sql } from 'drizzle-orm'
-import { boolean, check, index, integer, pgTable, primaryKey, text, uniqueIndex, uuid } from 'drizzle-orm/pg-core'
+import {
+  boolean,
+  check,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core'
 import { createdAndModified, utc, uuidV7 } from './columns.ts'
 import { userMailAccounts } from './mail-accounts.ts'
 import { users } from './users.ts'
@@ -93,7 +104,9 @@ export const outbox = pgTable(
     providerThreadId: text('provider_thread_id_txt'),
     /** The stored message it answers; it may be gone by now. */
     replyToEmailId: uuid('reply_to_email_id'),
-    /** The whole message; null once it was sent, or a week after it was given up. */
+    /** What was typed, without files, to be written anew: null once it was sent, or a week after it was given up. */
+    draft: jsonb('draft_json'),
+    /** The whole message; null once it was sent or given up. */
     mime: text('mime_txt'),
     status: text('status_cd').notNull().default('queued'),
     attemptCount: integer('attempt_cnt').notNull().default(0),
@@ -115,7 +128,7 @@ export const outbox = pgTable(
     index('outbox_waiting_ix').on(t.userMailAccountId).where(sql`${t.status} IN ('queued', 'sending', 'unconfirmed')`),
     index('outbox_user_ix').on(t.userId),
     index('outbox_failed_ix').on(t.userId, t.createdAt).where(sql`${t.status} = 'failed' AND ${t.apiKeyId} IS NULL`),
-    index('outbox_unsent_ix').on(t.modifiedAt).where(sql`${t.status} = 'failed' AND ${t.mime} IS NOT NULL`),
+    index('outbox_unsent_ix').on(t.modifiedAt).where(sql`${t.status} = 'failed' AND ${t.draft} IS NOT NULL`),
     uniqueIndex('outbox_idempotency_uq')
       .on(t.userId, sql`coalesce(${t.apiKeyId}, ${t.userId})`, t.idempotencyKey)
       .where(sql`${t.idempotencyKey} IS NOT NULL`),

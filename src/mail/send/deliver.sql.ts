@@ -97,8 +97,8 @@ export interface SendEnding extends OriginParams {
 }
 
 /**
- * Writes what came of a turn, under its lease; that it was sent is written in any case, for it stays true. What was sent
- * holds no message any more; what was given up can be written anew for a week. Of a mailbox disconnected meanwhile nothing waits, and nothing is kept. After a sending the mailbox is due to
+ * Writes what came of a turn, under its lease; that it was sent is written in any case, for it stays true. What has
+ * ended holds no message any more; what was typed of one given up is kept for a week. Of a mailbox disconnected meanwhile nothing waits, and nothing is kept. After a sending the mailbox is due to
  * be synced, so that the message is soon in its lists. The mailbox is locked first, as disconnecting does.
  */
 export const finishSend = statement<SendEnding, { readonly status: SendStatus }>(
@@ -122,7 +122,8 @@ export const finishSend = statement<SendEnding, { readonly status: SendStatus }>
       lease_id = NULL, lease_until_utc = NULL,
       -- Whoever put it back before anything was sent has begun nothing.
       first_attempt_at_utc = CASE WHEN ${param('attempt', 'int')} > 0 THEN o.first_attempt_at_utc END,
-      mime_txt = CASE WHEN ending.status <> 'sent' AND ending.error IS DISTINCT FROM 'disconnected' THEN o.mime_txt END,
+      mime_txt = CASE WHEN ending.status NOT IN ('sent', 'failed') THEN o.mime_txt END,
+      draft_json = CASE WHEN ending.status <> 'sent' AND ending.error IS DISTINCT FROM 'disconnected' THEN o.draft_json END,
       provider_message_id_txt = ${param('providerMessageId', 'text')},
       provider_thread_id_txt = coalesce(${param('threadId', 'text')}, o.provider_thread_id_txt),
       sent_at_utc = CASE WHEN ending.status = 'sent' THEN now() END,

@@ -5,6 +5,7 @@ import { auditRow, type OriginParams } from '../../db/audit.ts'
 import { callerCtes, param } from '../../db/caller.ts'
 import { statement } from '../../db/client.ts'
 import { inReach, isShown, ownerCte, type ReachParams, type ReachRow, reachColumns } from '../../db/reach.ts'
+import type { Mailbox } from './addresses.ts'
 import type { StoredAddress } from './reply.ts'
 
 export type SendStatus = 'queued' | 'sending' | 'unconfirmed' | 'sent' | 'failed'
@@ -82,6 +83,16 @@ export const lookToSend = statement<LookParams, ReachRow & LookRow>(
   ) original ON true`,
 )
 
+/** What was typed, without its files: those no form can be filled with. */
+export interface StoredDraft {
+  readonly to: readonly Mailbox[]
+  readonly cc: readonly Mailbox[]
+  readonly bcc: readonly Mailbox[]
+  readonly subject: string
+  readonly text: string
+  readonly hasFiles: boolean
+}
+
 export interface AcceptParams extends ReachParams, OriginParams {
   readonly accountId: string
   readonly sendScope: string
@@ -90,6 +101,8 @@ export interface AcceptParams extends ReachParams, OriginParams {
   readonly bodyHash: string
   readonly messageId: string
   readonly threadId: string | null
+  /** JSON of a `StoredDraft`. */
+  readonly draft: string
   readonly mime: string
   readonly recipientCount: number
 }
@@ -121,9 +134,9 @@ export const acceptOutgoing = statement<AcceptParams, { readonly id: string }>(
       ))
   ),
   accepted AS (
-    INSERT INTO outbox (user_mail_account_id, user_id, api_key_id, idempotency_key_txt, body_hash_txt, message_id_txt, provider_thread_id_txt, reply_to_email_id, mime_txt)
+    INSERT INTO outbox (user_mail_account_id, user_id, api_key_id, idempotency_key_txt, body_hash_txt, message_id_txt, provider_thread_id_txt, reply_to_email_id, draft_json, mime_txt)
     SELECT user_mail_account_id, user_id, api_key_id, ${param('idempotencyKey', 'text')}, ${param('bodyHash', 'text')}, ${param('messageId', 'text')},
-      ${param('threadId', 'text')}, ${param('replyToId', 'uuid')}, ${param('mime', 'text')}
+      ${param('threadId', 'text')}, ${param('replyToId', 'uuid')}, ${param('draft', 'jsonb')}, ${param('mime', 'text')}
     FROM mailbox
     ON CONFLICT DO NOTHING
     RETURNING outbox_id, user_mail_account_id, api_key_id
@@ -165,18 +178,18 @@ export const readOutgoingRow = statement<
     ON o.outbox_id = ${param('outboxId', 'uuid')} AND o.user_id = owner.user_id AND ${inReach}`,
 )
 
-/** Of a message that was given up, what it said; `mime` null where that is not known any more, or was sent after all. */
+/** Of a message that was given up, what was typed; null where that is not known any more, or was sent after all. */
 export const readUnsentRow = statement<
   ReachParams & { outboxId: string },
-  ReachRow & { readonly from: string; readonly mime: string | null; readonly replyToEmailId: string | null }
+  ReachRow & { readonly from: string; readonly draft: StoredDraft | null; readonly replyToEmailId: string | null }
 >(
   'send-read-unsent',
   sql`WITH ${callerCtes}, ${ownerCte('emails:send')}
-  SELECT ${reachColumns('emails:send')}, unsent.email_address_txt AS "from", unsent.mime_txt AS "mime", original.email_id AS "replyToEmailId"
+  SELECT ${reachColumns('emails:send')}, unsent.email_address_txt AS "from", unsent.draft_json AS "draft", original.email_id AS "replyToEmailId"
   FROM caller
   LEFT JOIN owner ON true
   LEFT JOIN LATERAL (
-    SELECT o.mime_txt, o.reply_to_email_id, a.email_address_txt
+    SELECT o.draft_json, o.reply_to_email_id, a.email_address_txt
     FROM outbox o JOIN user_mail_accounts a ON a.user_mail_account_id = o.user_mail_account_id
     WHERE o.outbox_id = ${param('outboxId', 'uuid')} AND o.user_id = owner.user_id AND o.status_cd = 'failed' AND ${inReach}
   ) unsent ON true

@@ -12,7 +12,15 @@ import type { SendMessage } from '../../messages.ts'
 import { htmlToText } from '../html/safe-html-text.ts'
 import { printThreadId } from '../read/thread-id.ts'
 import { type Mailbox, recipientOf } from './addresses.ts'
-import { acceptOutgoing, type LookRow, lookToSend, type OutgoingRow, readOutgoingRow } from './outbox.sql.ts'
+import {
+  acceptOutgoing,
+  type LookRow,
+  lookToSend,
+  type OutgoingRow,
+  readOutgoingRow,
+  readUnsentRow,
+  type StoredDraft,
+} from './outbox.sql.ts'
 import { isSameSubject, replyRecipients, replyReferences, replySubject } from './reply.ts'
 import { admitRequest, type Draft, type EmailRequest } from './request.ts'
 import { sendScope } from './scopes.ts'
@@ -53,7 +61,6 @@ export async function acceptEmail(
 ): Promise<Accepted> {
   const draft = admitRequest(request)
   const bodyHash = await hashOf(request, draft)
-  const { idempotencyKey } = options
   const sought = { ...callerParams(claim), ...options, replyToId: request.replyToEmailId }
   for (let look = 1; look <= mostLooks; look += 1) {
     const found = await deps.db.first(lookToSend, { ...sought, from: draft.from.address.toLowerCase() })
@@ -64,8 +71,7 @@ export async function acceptEmail(
     }
     const accountId = mailboxThatMaySend(found, found.isKey, request.replyToEmailId)
     const messageId = newMessageId(found.address)
-    const { mime, threadId, recipientCount } = await write(deps, draft, found, messageId)
-    const written = { accountId, sendScope, bodyHash, messageId, threadId, mime, recipientCount, idempotencyKey }
+    const written = { accountId, sendScope, bodyHash, messageId, ...(await write(deps, draft, found, messageId)) }
     const row = await deps.db.first(acceptOutgoing, { ...sought, ...written, ...origin })
     if (row !== null) return { id: row.id, status: 'queued', messages: [{ kind: 'send', outbox_id: row.id }] }
   }
@@ -97,7 +103,7 @@ async function write(
   draft: Draft,
   found: LookRow,
   messageId: string,
-): Promise<{ mime: string; threadId: string | null; recipientCount: number }> {
+): Promise<{ mime: string; draft: string; threadId: string | null; recipientCount: number }> {
   const original =
     found.originalId === null ? null : { ...found, from: found.sender, to: found.recipients, replyTo: found.replyTo }
   const isNobodyNamed = draft.to.length + draft.cc.length + draft.bcc.length === 0
@@ -106,6 +112,7 @@ async function write(
     throw invalid('to', 'must be given: the message it answers names nobody to answer')
   const subject = draft.subject ?? (original === null ? '' : replySubject(original.subject))
   const isInThread = original !== null && found.isSameMailbox && isSameSubject(subject, original.subject)
+  const text = draft.text ?? htmlToText(draft.html ?? '')
   // Loaded when it is used: its package needs a module of the runtime, and the document is read in Node, too.
   const { composeMime } = await import('./mime-message.ts')
   const mime = composeMime(
@@ -115,13 +122,25 @@ async function write(
       from: senderOf(found),
       to,
       subject,
-      text: draft.text ?? htmlToText(draft.html ?? ''),
+      text,
       ...(original === null ? { inReplyTo: null, references: [] } : replyReferences(original)),
     },
     deps.clock(),
   )
-  const recipientCount = to.length + draft.cc.length + draft.bcc.length
-  return { mime, threadId: isInThread ? original.threadId : null, recipientCount }
+  const stored: StoredDraft = {
+    to,
+    cc: draft.cc,
+    bcc: draft.bcc,
+    subject,
+    text,
+    hasFiles: draft.attachments.length > 0,
+  }
+  return {
+    mime,
+    draft: JSON.stringify(stored),
+    threadId: isInThread ? original.threadId : null,
+    recipientCount: to.length + draft.cc.length + draft.bcc.length,
+  }
 }
 
 function senderOf(found: LookRow): Mailbox {
@@ -159,4 +178,26 @@ export async function readOutgoing(
   if (row.id === null) throw new AppError('not_found')
   const { accountId, threadId } = row
   return { ...row, threadId: threadId === null ? null : printThreadId({ accountId, providerThreadId: threadId }) }
+}
+
+export interface UnsentEmail extends StoredDraft {
+  /** Address of the mailbox it was to leave from. */
+  readonly from: string
+  /** Null where it answered none, or that one is gone. */
+  readonly replyToEmailId: string | null
+}
+
+/**
+ * A message that was given up, as it was written, for a week. Throws 401, and 404 where there is none of the caller's, or no
+ * more.
+ */
+export async function readUnsent(
+  deps: Pick<OutboxDeps, 'db'>,
+  claim: CallerClaim,
+  outboxId: string,
+): Promise<UnsentEmail> {
+  const row = await deps.db.first(readUnsentRow, { ...callerParams(claim), outboxId, forUserId: null })
+  assertReach(row, null)
+  if (row.draft === null) throw new AppError('not_found')
+  return { ...row.draft, from: row.from, replyToEmailId: row.replyToEmailId }
 }
