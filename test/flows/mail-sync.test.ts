@@ -413,6 +413,186 @@ describe('what never ends', () => {
   })
 })
 
+describe('messages that are not answered for', () => {
+  const everyMessage = '/gmail/v1/users/me/messages/*'
+  const owed = (box: Box): Promise<number> =>
+    count('mail_skips', `error_cd = 'later' AND user_mail_account_id = $1`, [box.id])
+  const makeOwedDue = () => query(`UPDATE mail_skips SET modified_at_utc = now() - interval '1 day'`)
+  const batches = async (): Promise<number> =>
+    (await google.calls()).log.filter(({ path }) => path === batchPath).length
+  const standing = async (box: Box) => {
+    const [row] = await query<{ failures: number; error: string | null; wait: number | null; due: number | null }>(
+      `SELECT s.failure_cnt AS failures, s.last_error_cd AS error, extract(epoch FROM s.wait_until_utc - now())::int AS wait,
+        extract(epoch FROM a.sync_due_at_utc - now())::int AS due
+       FROM mail_syncs s JOIN user_mail_accounts a USING (user_mail_account_id) WHERE s.user_mail_account_id = $1`,
+      [box.id],
+    )
+    return row
+  }
+  const failAs = (box: Box, failures: number) =>
+    query(`UPDATE mail_syncs SET failure_cnt = $2, last_error_cd = 'http_503' WHERE user_mail_account_id = $1`, [
+      box.id,
+      failures,
+    ])
+  const endWait = () => query(`UPDATE mail_syncs SET wait_until_utc = NULL`)
+
+  it('in a walk, all of them: that is an outage, and it ends once the provider answers', async () => {
+    const box = await newBox()
+    await google.generateMail(box.email, 160, 3)
+    await google.fault({ path: everyMessage, status: 503, body: {}, headers: { 'retry-after': '1800' }, times: null })
+    await json(backFill(box, held()), 202)
+    expect(await drain(box.id)).toBe(1)
+    expect(await batches()).toBe(1)
+    expect(await standing(box)).toMatchObject({ failures: 1, error: 'http_503' })
+    expect((await standing(box))?.wait).toBeGreaterThan(1_700)
+    expect((await standing(box))?.due).toBeGreaterThan(1_700)
+    // Nor are they asked for again and again where it names no time.
+    await google.clearFaults()
+    await google.fault({ path: everyMessage, status: 500, body: {}, times: null })
+    for (const failures of [2, 3, 4]) {
+      await endWait()
+      expect(await drain(box.id)).toBe(1)
+      expect(await standing(box)).toMatchObject({ failures, error: 'http_500' })
+    }
+    await google.clearFaults()
+    await makeOwedDue()
+    await drain(box.id)
+    await makeOwedDue()
+    await drain(box.id)
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+    expect(await standing(box)).toMatchObject({ failures: 0, error: null, wait: null })
+    expect(await owed(box)).toBe(0)
+  })
+
+  it('on demand: it is said that there is more, and all of it comes', async () => {
+    const box = await newBox()
+    await letters(box.email, 3)
+    await json(sync(box))
+    await letters(box.email, 20)
+    await google.fault({ path: everyMessage, status: 503, body: {}, headers: { 'retry-after': '1800' }, times: null })
+    const down = await sync(box, { count: 30 })
+    expect([down.status, down.headers.get('Retry-After')]).toEqual([503, '1800'])
+    await google.clearFaults()
+    await endWait()
+    expect(await json<Synced>(sync(box, { count: 30 }))).toMatchObject({ inserted: 20, has_more: false })
+    expect(await owed(box)).toBe(0)
+  })
+
+  it('asked for one by one they are passed, no more of them in a row than syncs have failed', async () => {
+    const box = await newBox()
+    await letters(box.email, 40)
+    await json(sync(box, { count: 1 }))
+    await json(backFill(box, held()), 202)
+    await failAs(box, 6)
+    await google.resetCalls()
+    await google.fault({ path: batchPath, status: 503, times: null })
+    await drain(box.id)
+    expect(await batches()).toBe(7)
+    expect(await owed(box)).toBe(6)
+    expect(await record(box)).toMatchObject({ state: 'running', last_error: 'http_503' })
+    expect(await standing(box)).toMatchObject({ failures: 7 })
+    // What is owed stands in nobody's way, and is not asked for before its time.
+    await google.clearFaults()
+    await drain(box.id)
+    expect(Object.keys(await storedMail(box.id))).toHaveLength(34)
+    expect(await json<Synced>(sync(box, { count: 1 }))).toMatchObject({ has_more: true })
+    await makeOwedDue()
+    expect(await json<Synced>(sync(box, { count: 1 }))).toMatchObject({ inserted: 6, has_more: false })
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+  })
+
+  it('several that never are: new mail comes all the same', async () => {
+    const box = await newBox()
+    await letters(box.email, 3)
+    await json(sync(box))
+    const ids = await letters(box.email, 5)
+    for (const id of ids.slice(0, 3)) await google.fault({ path: messagePath(id), status: 500, body: {}, times: null })
+    expect(await refusal(sync(box))).toEqual([503, 'provider_unavailable'])
+    expect(await owed(box)).toBe(3)
+    for (let round = 0; round < 3; round += 1) {
+      await makeOwedDue()
+      await letters(box.email, 2)
+      expect(await json<Synced>(sync(box))).toMatchObject({ inserted: 2, has_more: true })
+      expect(await standing(box)).toMatchObject({ failures: 0, error: null })
+    }
+    await google.clearFaults()
+    await makeOwedDue()
+    await drain(box.id)
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+  })
+
+  it('more of them than one sync asks for again come one sync after another', async () => {
+    const box = await newBox()
+    const ids = await letters(box.email, 70)
+    await json(sync(box, { count: 1 }))
+    await query(
+      `INSERT INTO mail_skips (user_mail_account_id, provider_message_id_txt, error_cd, created_at_utc, modified_at_utc)
+       SELECT $1, id, 'later', now() - interval '1 hour', now() - interval '1 hour' FROM unnest($2::text[]) AS id`,
+      [box.id, ids.slice(0, 69)],
+    )
+    expect(await drain(box.id)).toBe(2)
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+  })
+
+  it.each([
+    ['in its part', 429],
+    ['as a whole', 503],
+  ] as const)('one alone, refused %s with a time: nobody calls the provider before', async (where, status) => {
+    const box = await newBox()
+    await letters(box.email, 3)
+    await json(sync(box))
+    const [id] = await letters(box.email, 1)
+    const isWhole = where === 'as a whole'
+    if (isWhole) await failAs(box, 4)
+    const path = isWhole ? batchPath : messagePath(id)
+    await google.fault({ path, status, body: {}, headers: { 'retry-after': '1800' }, times: null })
+    expect(await json<Synced>(sync(box, {}, { env: held() }))).toEqual({ ...nothing, has_more: true })
+    const after = await standing(box)
+    // It heals nothing that was broken before.
+    expect(after).toMatchObject({ failures: isWhole ? 4 : 0, error: `http_${status}` })
+    expect(after?.wait).toBeGreaterThan(1_700)
+    expect(after?.due).toBeGreaterThan(1_700)
+    await google.resetCalls()
+    const early = await sync(box)
+    expect([early.status, Number(early.headers.get('Retry-After')) > 1_700]).toEqual([429, true])
+    await consume({ kind: 'sync', mail_account_id: box.id }, { SYNC_QUEUE: heldQueue() })
+    expect(await gmailCalls()).toBe(0)
+    await google.clearFaults()
+    await endWait()
+    await makeOwedDue()
+    expect(await json<Synced>(sync(box))).toMatchObject({ inserted: 1, has_more: false })
+    expect(await standing(box)).toMatchObject({ failures: 0, error: null, wait: null })
+  })
+
+  it('a time that one of them was refused with ends the walk’s turn, and it goes on then', async () => {
+    const box = await newBox()
+    const ids = await letters(box.email, 30)
+    await json(sync(box, { count: 1 }))
+    for (const id of ids.slice(0, 29))
+      await google.fault({
+        path: messagePath(id),
+        status: 429,
+        body: {},
+        headers: { 'retry-after': '900' },
+        times: null,
+      })
+    await json(backFill(box, held()), 202)
+    await failAs(box, 6)
+    await google.resetCalls()
+    const waits: unknown[] = []
+    const queue = { sendBatch: async (_: unknown, options: unknown) => void waits.push(options) }
+    await consume({ kind: 'sync', mail_account_id: box.id }, { SYNC_QUEUE: queue })
+    expect(await batches()).toBe(1)
+    expect(waits).toEqual([{ delaySeconds: 900 }])
+    expect(await record(box)).toMatchObject({ state: 'running', last_error: 'http_429' })
+    await google.clearFaults()
+    await endWait()
+    await makeOwedDue()
+    await drain(box.id)
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+  })
+})
+
 describe('one message', () => {
   it('ML-04 ML-07 gone, broken, slow or refused for now stands in nobody’s way', async () => {
     const box = await newBox()

@@ -1,7 +1,7 @@
 // Messages by the batch, from the provider into the page that is stored next: one message is held whole at a time, and a
 // page is stored when it has 50 of them or 4 MB.
 
-import type { ProviderFailure } from '../../providers/failure.ts'
+import { type ProviderFailure, providerFailure } from '../../providers/failure.ts'
 import type { FetchedMessage, MailMessage } from '../../providers/mail.ts'
 import { overcome, tokenOf } from './ask.ts'
 import { noticeLabels } from './labels.ts'
@@ -18,6 +18,7 @@ const longestPauseSeconds = 3
 /**
  * Fetches these messages into the page. What is gone at the provider is deleted here, what cannot be read is recorded and
  * skipped, what was not answered for is asked once more and else recorded as `later`, so that no cursor loses it.
+ * Resolves with those that were not asked for: the provider wants to be left alone. An outage ends the sync.
  * @param onBatch after each batch: how many of the ids are dealt with for good
  */
 export async function fetchMessages(
@@ -25,14 +26,21 @@ export async function fetchMessages(
   ids: readonly string[],
   depth: Depth,
   onBatch: (count: number) => void = () => {},
-): Promise<void> {
+): Promise<readonly string[]> {
   const waiting = [...ids]
-  while (waiting.length > 0) {
+  while (waiting.length > 0 && run.heard.waitSeconds === null) {
     const isFull = run.page.messages.size + Math.min(waiting.length, batchSize) > batchSize
     if (depth === 'full' && isFull && run.page.messages.size > 0) await storeForNext(run, waiting.length)
     const batch = waiting.splice(0, await batchUnits(run, waiting.length))
-    onBatch(batch.length - (await fetchBatch(run, batch, depth)))
+    const answeredBefore = run.heard.answered
+    try {
+      await fetchBatch(run, batch, depth)
+    } finally {
+      // What came is stored, whatever ends the batch.
+      onBatch(run.heard.answered - answeredBefore)
+    }
   }
+  return waiting
 }
 
 /** Stores the page, and reserves what the next batch needs in the same statement. */
@@ -41,25 +49,51 @@ async function storeForNext(run: SyncRun, waiting: number): Promise<void> {
   await flush(run, { wanted: Math.max(0, wanted - run.units), least: 1 })
 }
 
-/** Returns how many were not answered for. */
-async function fetchBatch(run: SyncRun, batch: readonly string[], depth: Depth): Promise<number> {
+async function fetchBatch(run: SyncRun, batch: readonly string[], depth: Depth): Promise<void> {
+  run.heard.hasAsked = true
   const first = await askBatch(run, batch, depth)
-  if (first.length === 0) return 0
+  if (first.length === 0) return
   const cost = first.length * run.adapter.costs.message
   const second = first.length < batch.length && cost <= run.units ? await askAgain(run, first, depth) : first
   for (const { id } of second) run.page.skips.set(id, 'later')
   if (second.length * 2 >= batch.length) run.batchSize = Math.max(smallestBatch, run.batchSize >> 1)
-  const limits = second.filter(({ isRateLimit }) => isRateLimit)
-  const [limit] = limits
-  // One alone may be refused for ever, and stands in nobody's way.
-  if (limit === undefined || limits.length <= Math.max(1, batch.length / 2)) return second.length
-  // Too fast: what was brought is stored, and the rest waits its time.
-  const { code, retryAfterSeconds } = limit
-  throw new SyncStop({ kind: 'failure', failure: { ok: false, kind: 'rate_limited', code, retryAfterSeconds } })
+  noteSilence(run, second)
+  if (isOutage(run, batch, second)) throw new SyncStop({ kind: 'failure', failure: failureOf(second) })
+}
+
+/** A wait that the provider asks for is kept, though only one message was answered so. */
+function noteSilence(run: SyncRun, silent: readonly Later[]): void {
+  const { heard } = run
+  heard.silentCode = silent.at(-1)?.code ?? heard.silentCode
+  const waitSeconds = longestWait(silent)
+  if (waitSeconds !== null) heard.waitSeconds = Math.max(heard.waitSeconds ?? 0, waitSeconds)
+}
+
+/**
+ * Whether so much of a batch was not answered for that it is not the messages' fault. One alone may be refused for ever,
+ * and stands in nobody's way; where all are asked for alone, as many in a row as syncs have failed.
+ */
+function isOutage(run: SyncRun, batch: readonly string[], silent: readonly Later[]): boolean {
+  const fresh = silent.filter(({ id }) => !run.owed.has(id)).length
+  if (batch.length > 1) return fresh > Math.max(1, batch.length / 2)
+  run.heard.silentInRow += fresh
+  return run.heard.silentInRow > Math.max(1, run.lease.failureCount)
+}
+
+function failureOf(silent: readonly Later[]): ProviderFailure {
+  const limits = silent.filter(({ isRateLimit }) => isRateLimit)
+  const isRateLimit = limits.length * 2 > silent.length
+  const code = (isRateLimit ? limits : silent).at(0)?.code ?? 'not_answered'
+  return providerFailure(isRateLimit ? 'rate_limited' : 'unavailable', code, longestWait(silent))
+}
+
+function longestWait(silent: readonly Later[]): number | null {
+  const waits = silent.flatMap(({ retryAfterSeconds }) => retryAfterSeconds ?? [])
+  return waits.length === 0 ? null : Math.max(...waits)
 }
 
 async function askAgain(run: SyncRun, later: readonly Later[], depth: Depth): Promise<readonly Later[]> {
-  const pauseSeconds = Math.max(...later.map(({ retryAfterSeconds }) => retryAfterSeconds ?? 0))
+  const pauseSeconds = longestWait(later) ?? 0
   if (pauseSeconds > longestPauseSeconds) return later
   const pauseMs = Math.max(pauseSeconds * 1_000, 400) * (1 + run.deps.chance() / 2)
   await new Promise((resolve) => setTimeout(resolve, pauseMs))
@@ -88,11 +122,19 @@ async function askBatch(run: SyncRun, batch: readonly string[], depth: Depth): P
       }
     }
     if (failure === null || waiting.size === 0) return [...waiting.values()]
-    // Asked for alone, it may be why: it is owed, and nothing waits for it.
-    if (failure.kind === 'unavailable' && batch.length === 1) return [...waiting.values()]
+    if (failure.kind === 'unavailable' && mayBeAtFault(run, batch)) {
+      const { code, retryAfterSeconds } = failure
+      return [...waiting.values()].map((it) => ({ ...it, code, retryAfterSeconds }))
+    }
     // Returns where the token was renewed: the rest is asked for again.
     await overcome(run, failure)
   }
+}
+
+/** Asked for alone, a message may be why the request fails: it is owed, and nothing waits for it. */
+function mayBeAtFault(run: SyncRun, [id, ...others]: readonly string[]): boolean {
+  if (id === undefined || others.length > 0) return false
+  return run.owed.has(id) || run.heard.silentInRow < run.lease.failureCount
 }
 
 function unansweredLater(id: string): Later {
@@ -100,6 +142,8 @@ function unansweredLater(id: string): Later {
 }
 
 async function take(run: SyncRun, it: Exclude<FetchedMessage, Later>): Promise<void> {
+  run.heard.answered += 1
+  run.heard.silentInRow = 0
   switch (it.kind) {
     case 'message':
       return takeMessage(run, it.message)

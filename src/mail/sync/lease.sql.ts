@@ -73,6 +73,8 @@ interface LeaseParams extends UnitParams {
   readonly offered: readonly string[]
 }
 
+/** So many messages that were not answered for are asked for again at once. */
+export const laterMost = 50
 export const leaseInterval: SQL = sql`interval '90 seconds'`
 /** A row `k` of `mail_skips` that may be asked for again: after ten seconds, twice as long each time, six hours at most. */
 export const isSkipDue: SQL = sql`k.modified_at_utc < now() - interval '1 second' * least(21600, 5 * power(2, least(k.attempt_cnt, 12)))`
@@ -132,7 +134,7 @@ const leaseColumns: SQL = sql`
     ARRAY(SELECT k.provider_message_id_txt FROM mail_skips k
       WHERE k.user_mail_account_id = leased.user_mail_account_id AND k.error_cd = 'later'
         AND ${isSkipDue}
-      LIMIT 50) AS "laterIds"`
+      LIMIT ${sql.raw(String(laterMost))}) AS "laterIds"`
 
 /** One of the two is given. */
 export interface WhichMailbox {

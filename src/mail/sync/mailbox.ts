@@ -7,11 +7,11 @@ import type { SyncMessage } from '../../messages.ts'
 import { limitsOf } from '../quota.ts'
 import { readLabelsIfDue } from './labels.ts'
 import { leaseForWork } from './lease.sql.ts'
-import { batchSize, firstCount, readScope, startUnits } from './policy.ts'
+import { batchSize, firstCount, longestWaitSeconds, readScope, startUnits } from './policy.ts'
 import { beginRun, isOpenState, offeredProviders, type SyncDeps, type SyncRun } from './run.ts'
 import { fetchLater, followHistory, historyCursor, syncFirst } from './steps.ts'
 import { continueWalk, startRelist } from './walk.ts'
-import { workUnderLease } from './work.ts'
+import { type Ending, workUnderLease } from './work.ts'
 
 export interface SyncReport {
   readonly fetched: number
@@ -28,13 +28,19 @@ export async function syncMailbox(deps: SyncDeps, message: SyncMessage): Promise
   const run = await leaseRun(deps, message.mail_account_id)
   if (run === null) return { fetched: 0, inserted: 0, deleted: 0, failed: 0 }
   const ending = await workUnderLease(run, () => syncSteps(run))
-  if (ending === null && (run.isWalkOpen || run.isUnfinished)) await sendSync(deps, message.mail_account_id)
-  // A walk goes on as soon as there are units for it.
-  else if (ending?.kind === 'limited' && run.isWalkOpen)
-    await sendSync(deps, message.mail_account_id, ending.waitSeconds)
+  await sendOn(run, ending)
   const { fetched, inserted, deleted } = run.counts
   const isFailed = ending?.kind === 'failure' || ending?.kind === 'refused'
   return { fetched, inserted, deleted, failed: isFailed ? 1 : 0 }
+}
+
+/** Has the queue go on with what a sync left. After a failure its clock decides when. */
+export async function sendOn(run: SyncRun, ending: Ending): Promise<void> {
+  const { deps, lease, heard } = run
+  if (ending === null && (run.isWalkOpen || run.isUnfinished))
+    await sendSync(deps, lease.accountId, Math.min(heard.waitSeconds ?? 0, longestWaitSeconds))
+  // A walk goes on as soon as there are units for it.
+  else if (ending?.kind === 'limited' && run.isWalkOpen) await sendSync(deps, lease.accountId, ending.waitSeconds)
 }
 
 /** Hands the mailbox to the queue. A queue that refuses loses nothing: its clock finds it. */
@@ -70,7 +76,6 @@ async function leaseRun(deps: SyncDeps, accountId: string): Promise<SyncRun | nu
 /** True where there is more to do at once. */
 async function syncSteps(run: SyncRun): Promise<boolean> {
   await readLabelsIfDue(run)
-  await fetchLater(run)
   const cursor = historyCursor(run)
   if (cursor === null) await syncFirst(run, firstCount)
   else {
@@ -78,6 +83,7 @@ async function syncSteps(run: SyncRun): Promise<boolean> {
     if (outcome === 'stopped') return true
     if (outcome === 'expired') await startRelist(run)
   }
-  if (!isOpenState(run.walk.state)) return false
-  return run.lease.kind !== 'back_fill' || !(await continueWalk(run))
+  const hasLater = await fetchLater(run)
+  if (!isOpenState(run.walk.state)) return hasLater
+  return run.lease.kind !== 'back_fill' || !(await continueWalk(run)) || hasLater
 }

@@ -10,7 +10,7 @@ import { AppError } from '../../errors.ts'
 import { limitsOf } from '../quota.ts'
 import { readLabelsIfDue } from './labels.ts'
 import { leaseOnDemand, type WhichMailbox } from './lease.sql.ts'
-import { sendSync } from './mailbox.ts'
+import { sendOn } from './mailbox.ts'
 import { onDemandMost, readScope, startUnits } from './policy.ts'
 import { requestWalk, type SyncRecord } from './record.ts'
 import { beginRun, offeredProviders, type SyncCounts, type SyncDeps, type SyncRun } from './run.ts'
@@ -67,10 +67,9 @@ export async function syncNow(
   // Without quota for the rest, what was brought is an answer.
   const isPart = ending?.kind === 'limited' && run.counts.fetched > 0
   const hasOpenWork = run.isWalkOpen || isPart
-  if (run.isWalkOpen || (ending === null && run.isUnfinished))
-    await sendSync(deps, run.lease.accountId, ending?.kind === 'limited' ? ending.waitSeconds : 0)
+  await sendOn(run, ending)
   if (ending !== null && !isPart) throw refusalOf(ending)
-  return { kind: 'synced', ...run.counts, hasMore: hasMore || hasOpenWork }
+  return { kind: 'synced', ...run.counts, hasMore: hasMore || hasOpenWork || run.isOwing }
 }
 
 async function leaseRun(
@@ -117,11 +116,11 @@ async function leaseRun(
 
 async function syncSteps(run: SyncRun, count: number): Promise<{ hasMore: boolean; isUnfinished: boolean }> {
   await readLabelsIfDue(run)
-  await fetchLater(run)
   const cursor = historyCursor(run)
   if (cursor === null) return { hasMore: await syncFirst(run, count), isUnfinished: false }
   const outcome = await followHistory(run, cursor)
   if (outcome === 'expired') await startRelist(run)
-  const isUnfinished = outcome === 'stopped'
-  return { hasMore: (await bringNewest(run, count)) || isUnfinished, isUnfinished }
+  const isStopped = outcome === 'stopped'
+  const hasMore = (await bringNewest(run, count)) || isStopped
+  return { hasMore, isUnfinished: (await fetchLater(run)) || isStopped }
 }

@@ -12,7 +12,7 @@ import type { MailAdapter } from '../../providers/mail.ts'
 import type { Provider, ProviderCode } from '../../providers/provider.ts'
 import { holdSeconds, limitsOf, type QuotaSettings } from '../quota.ts'
 import type { LeaseRow, WalkKind, WalkState } from './lease.sql.ts'
-import { firstBatchSize } from './policy.ts'
+import { firstBatchSize, sliceMs } from './policy.ts'
 import { emptyPage, type Page, storePage } from './store-page.ts'
 
 export interface SyncDeps {
@@ -71,6 +71,20 @@ export interface SyncCounts {
   deleted: number
 }
 
+/** How the provider has answered for messages so far. */
+export interface Heard {
+  /** A batch was asked for. */
+  hasAsked: boolean
+  /** Messages that were answered for: stored, gone or unreadable. */
+  answered: number
+  /** Messages asked for alone that were not answered for, one after another. */
+  silentInRow: number
+  /** Why the last of those that were not answered for was not; null where there was none. */
+  silentCode: string | null
+  /** The longest wait that the provider asked for; nothing more is fetched then. */
+  waitSeconds: number | null
+}
+
 export interface SyncRun {
   readonly deps: SyncDeps
   readonly adapter: MailAdapter
@@ -96,6 +110,11 @@ export interface SyncRun {
   unitsSince: number
   /** Messages asked for at once: fewer where the provider is slow. */
   batchSize: number
+  readonly heard: Heard
+  /** Messages that were owed before they were asked for: that they are not answered for again is no news. */
+  readonly owed: Set<string>
+  /** Some message of the mailbox is owed, as of the last page. */
+  isOwing: boolean
   /** How many pages were stored. */
   stores: number
   page: Page
@@ -145,12 +164,25 @@ export function beginRun(deps: SyncDeps, lease: LeaseRow, leaseId: string): Sync
     units: lease.units,
     unitsSince: deps.clock().getTime(),
     batchSize: firstBatchSize(lease.failureCount),
+    heard: { hasAsked: false, answered: 0, silentInRow: 0, silentCode: null, waitSeconds: null },
+    owed: new Set(lease.laterIds),
+    isOwing: false,
     stores: 0,
     page: emptyPage(),
     isWalking: false,
     isWalkOpen: isOpenState(lease.walkState),
     isUnfinished: false,
   }
+}
+
+/** Whether the run has worked as long as one may. */
+export function isTimeUp(run: SyncRun): boolean {
+  return run.deps.clock().getTime() - run.startedAt > sliceMs
+}
+
+/** Whether nothing more is to be asked for: the time is up, or the provider wants to be left alone. */
+export function isOver(run: SyncRun): boolean {
+  return run.heard.waitSeconds !== null || isTimeUp(run)
 }
 
 export function isOpenState(state: WalkState): boolean {
@@ -222,6 +254,7 @@ export async function flush(run: SyncRun, options: FlushOptions = {}): Promise<{
   if (run.units <= 0) run.unitsSince = run.deps.clock().getTime()
   run.units += row.units
   run.isWalkOpen = row.isWalkOpen
+  run.isOwing = row.isOwing
   run.counts.inserted += row.inserted
   run.counts.updated += row.updated
   run.counts.deleted += row.deleted

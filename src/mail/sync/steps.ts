@@ -6,10 +6,11 @@ import { ask, askPlainly } from './ask.ts'
 import { foldChanges } from './changes.ts'
 import { fetchMessages } from './fetch.ts'
 import { noticeLabels } from './labels.ts'
-import { batchSize, sliceMs } from './policy.ts'
-import { flush, isComplete, isOpenState, type SyncRun } from './run.ts'
+import { laterMost } from './lease.sql.ts'
+import { batchSize } from './policy.ts'
+import { flush, isComplete, isOpenState, isOver, type SyncRun } from './run.ts'
 import { mentions } from './store-page.ts'
-import { findKnown } from './walk.sql.ts'
+import { findKnown, type KnownRow } from './walk.sql.ts'
 
 /** So many pages of history without a change are looked at in a row. */
 const emptyPagesMost = 20
@@ -18,20 +19,25 @@ const changesMost = 1_000
 /** So many pages of the list bring the newest of them. */
 const newestPagesMost = 5
 
-/** Whether the run has worked as long as one may. */
-export function isTimeUp(run: SyncRun): boolean {
-  return run.deps.clock().getTime() - run.startedAt > sliceMs
-}
-
-/** Messages that were not answered for in earlier runs. */
-export async function fetchLater(run: SyncRun): Promise<void> {
-  await fetchMessages(run, run.lease.laterIds, 'full')
+/**
+ * Messages that were not answered for in earlier runs, after all that is new: they have waited already, and may be refused
+ * again. True where more of them are due, and the provider answers.
+ */
+export async function fetchLater(run: SyncRun): Promise<boolean> {
+  const { laterIds } = run.lease
+  const { page } = run
+  let answered = 0
+  const ids = laterIds.filter((id) => !mentions(page, id) && !page.skips.has(id))
+  await fetchMessages(run, ids, 'full', (count) => {
+    answered += count
+  })
+  return laterIds.length === laterMost && answered * 2 > ids.length
 }
 
 /**
  * Brings the mailbox in step with its history, page by page. During a re-list the walk's own cursor is followed and moved
  * on: new mail comes meanwhile, and the cursor is fresh when the walk ends.
- * - `stopped` there is more: the saved cursor says where to go on
+ * - `stopped` there is more: the saved cursor says where to go on, and what came beyond it is known
  * - `stuck`   there may be more, but the provider says nothing new: the next sync asks again
  * - `expired` the provider does not remember the cursor: the mailbox must be listed again
  */
@@ -46,7 +52,7 @@ export async function followHistory(run: SyncRun, cursor: string): Promise<'done
     // The cursor itself is not taken, or a later page's token: then the cursor has come as far as that.
     if (!page.ok) return pageToken === null ? 'expired' : left()
     const { changes, nextPageToken } = page.value
-    await applyChanges(run, changes)
+    if (!(await applyChanges(run, changes))) return 'stopped'
     // A page that names no record reaches no further than the one before it.
     if (page.value.cursor !== cursor) {
       reached = page.value.cursor
@@ -57,7 +63,7 @@ export async function followHistory(run: SyncRun, cursor: string): Promise<'done
     emptyPages = changes.length === 0 ? emptyPages + 1 : 0
     if (nextPageToken === pageToken || emptyPages >= emptyPagesMost) return 'stuck'
     pageToken = nextPageToken
-    if (isTimeUp(run)) return left()
+    if (isOver(run)) return left()
   }
 }
 
@@ -77,7 +83,8 @@ export function historyCursor(run: SyncRun): string | null {
   return isRelisting(run) ? run.walk.cursor : run.cursor
 }
 
-async function applyChanges(run: SyncRun, changes: readonly MailChange[]): Promise<void> {
+/** False where the provider wants to be left alone before all of it is here. */
+async function applyChanges(run: SyncRun, changes: readonly MailChange[]): Promise<boolean> {
   const { added, deleted, labels } = foldChanges(changes)
   // Before they are folded into what messages are found by: a new label has a name.
   await noticeLabels(
@@ -96,7 +103,7 @@ async function applyChanges(run: SyncRun, changes: readonly MailChange[]): Promi
   const isFetched = new Set(missing)
   // Of a message fetched now nothing is left to change: this page's changes are older than the fetch.
   for (const [id, change] of labels) if (!isFetched.has(id)) run.page.labels.set(id, change)
-  await fetchMessages(run, missing, 'full')
+  return (await fetchMessages(run, missing, 'full')).length === 0
 }
 
 /**
@@ -106,20 +113,21 @@ async function applyChanges(run: SyncRun, changes: readonly MailChange[]): Promi
 async function findFetched(run: SyncRun, ids: readonly string[]): Promise<ReadonlySet<string>> {
   const isOneStore = ids.length <= batchSize && ids.length * run.adapter.costs.message <= run.units
   if (isOneStore && run.lease.failureCount === 0) return new Set()
-  return findHere(run, ids)
+  // What is owed is recorded: the cursor may pass it.
+  return new Set((await findRows(run, ids)).map(({ id }) => id))
 }
 
-async function findHere(run: SyncRun, ids: readonly string[]): Promise<ReadonlySet<string>> {
-  if (ids.length === 0) return new Set()
-  const rows = await run.deps.db.all(findKnown, { accountId: run.lease.accountId, ids, walkId: null })
-  return new Set(rows.map(({ id }) => id))
+async function findRows(run: SyncRun, ids: readonly string[]): Promise<readonly KnownRow[]> {
+  if (ids.length === 0) return []
+  return run.deps.db.all(findKnown, { accountId: run.lease.accountId, ids, walkId: null })
 }
 
 /** Lists the newest and fetches those that are not here. True where the list goes on, and not all of it is here. */
 export async function bringNewest(run: SyncRun, count: number): Promise<boolean> {
+  if (isOver(run)) return true
   const { ids, hasMore } = await listNewest(run, count)
-  await fetchMessages(run, await findUnknown(run, ids), 'full')
-  return hasMore && !isComplete(run.walk)
+  const left = await fetchMessages(run, await findUnknown(run, ids), 'full')
+  return left.length > 0 || (hasMore && !isComplete(run.walk))
 }
 
 /** The provider may give fewer at once than it was asked for. */
@@ -138,11 +146,13 @@ async function listNewest(run: SyncRun, count: number): Promise<{ ids: string[];
   return { ids: [...ids], hasMore: pageToken !== null }
 }
 
-/** Those that are to be fetched. What history said of their labels is of no use any more. */
+/** Those that are to be fetched, owed ones among them: somebody waits. What history said of their labels is of no use any more. */
 async function findUnknown(run: SyncRun, ids: readonly string[]): Promise<string[]> {
   const { messages, deleted, skips } = run.page
   const asked = ids.filter((id) => !messages.has(id) && !deleted.has(id) && !skips.has(id))
-  const here = await findHere(run, asked)
+  const rows = await findRows(run, asked)
+  for (const { id, isOwed } of rows) if (isOwed) run.owed.add(id)
+  const here = new Set(rows.filter(({ isOwed }) => !isOwed).map(({ id }) => id))
   const unknown = asked.filter((id) => !here.has(id))
   for (const id of unknown) run.page.labels.delete(id)
   return unknown

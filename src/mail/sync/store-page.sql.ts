@@ -56,6 +56,8 @@ export interface StoredRow {
   readonly isHeld: boolean
   readonly isReleased: boolean
   readonly isWalkOpen: boolean
+  /** Some message was not answered for, and is asked for again. Told with the release of the lease. */
+  readonly isOwing: boolean
   /** Of the walk, as it stands now. */
   readonly wanted: number | null
   readonly inserted: number
@@ -220,6 +222,7 @@ export const storePageRow = statement<StoreParams, StoredRow>(
       error_cd = CASE WHEN EXCLUDED.error_cd = 'later' AND k.created_at_utc < now() - interval '7 days' AND ${isSkipDue} THEN 'unanswered' ELSE EXCLUDED.error_cd END,
       attempt_cnt = k.attempt_cnt + CASE WHEN ${isSkipDue} THEN 1 ELSE 0 END,
       modified_at_utc = CASE WHEN ${isSkipDue} OR k.error_cd <> EXCLUDED.error_cd THEN now() ELSE k.modified_at_utc END
+    RETURNING k.provider_message_id_txt, k.error_cd
   ),
   settled AS (
     DELETE FROM mail_skips k USING held
@@ -261,13 +264,19 @@ export const storePageRow = statement<StoreParams, StoredRow>(
       sync_due_at_utc = CASE
         -- Who yields goes on soon, whatever becomes of the one who waited.
         WHEN ${param('dueSeconds', 'int')} IS NULL THEN CASE WHEN kept.lets_go THEN now() + interval '10 seconds' ELSE a.sync_due_at_utc END
-        ELSE now() + make_interval(secs => CASE WHEN ${param('isSynced', 'boolean')} AND ${isOpen('kept')} THEN least(60, ${param('dueSeconds', 'int')}) ELSE ${param('dueSeconds', 'int')} END)
+        -- Never before the provider wants to be asked again.
+        ELSE greatest((${param('patch', 'jsonb')} ->> 'wait_until_utc')::timestamptz, now() + make_interval(secs => CASE WHEN ${param('isSynced', 'boolean')} AND ${isOpen('kept')} THEN least(60, ${param('dueSeconds', 'int')}) ELSE ${param('dueSeconds', 'int')} END))
       END
     FROM kept WHERE a.user_mail_account_id = ${param('accountId', 'uuid')}
       AND (kept.lets_go OR ${param('isSynced', 'boolean')} OR coalesce(${param('cursor', 'text')}, ${param('dueSeconds', 'int')}::text) IS NOT NULL)
   )
   SELECT EXISTS (SELECT FROM mailbox) AS "isConnected", EXISTS (SELECT FROM held) AS "isHeld", coalesce((SELECT lets_go FROM held), true) AS "isReleased",
-    coalesce((SELECT ${isOpen('kept')} FROM kept), false) AS "isWalkOpen", (SELECT wanted_cnt FROM kept) AS "wanted", told.inserted AS "inserted", told.updated AS "updated", told.deleted AS "deleted",
+    coalesce((SELECT ${isOpen('kept')} FROM kept), false) AS "isWalkOpen",
+    ${param('releases', 'boolean')} AND (EXISTS (SELECT FROM skipped WHERE error_cd = 'later') OR EXISTS (
+      SELECT FROM mail_skips k WHERE k.user_mail_account_id = ${param('accountId', 'uuid')} AND k.error_cd = 'later'
+        AND k.provider_message_id_txt <> ALL (${param('settledIds', 'text[]')}) AND NOT EXISTS (SELECT FROM skipped n WHERE n.provider_message_id_txt = k.provider_message_id_txt)
+    )) AS "isOwing",
+    (SELECT wanted_cnt FROM kept) AS "wanted", told.inserted AS "inserted", told.updated AS "updated", told.deleted AS "deleted",
     coalesce(budget.granted, 0) AS "units", coalesce(budget.wait, 0) AS "waitSeconds"
   FROM told LEFT JOIN budget ON true`,
 )

@@ -5,19 +5,25 @@ import { sql } from 'drizzle-orm'
 import { param } from '../../db/caller.ts'
 import { statement } from '../../db/client.ts'
 
-/** Of these messages, those that are stored and shown, or were skipped for good. */
-export const findKnown = statement<
-  { accountId: string; ids: readonly string[]; walkId: string | null },
-  { readonly id: string; readonly isStored: boolean; readonly isMet: boolean }
->(
+export interface KnownRow {
+  readonly id: string
+  readonly isStored: boolean
+  /** Met by the walk asked about. */
+  readonly isMet: boolean
+  /** Not answered for: it is asked for again when its time has come. */
+  readonly isOwed: boolean
+}
+
+/** Of these messages, those that are stored and shown, owed, or skipped for good. One may be stored and owed. */
+export const findKnown = statement<{ accountId: string; ids: readonly string[]; walkId: string | null }, KnownRow>(
   'sync-known',
-  sql`SELECT e.provider_message_id_txt AS "id", true AS "isStored", coalesce(e.walk_id = ${param('walkId', 'uuid')}, false) AS "isMet"
+  sql`SELECT e.provider_message_id_txt AS "id", true AS "isStored", coalesce(e.walk_id = ${param('walkId', 'uuid')}, false) AS "isMet", false AS "isOwed"
   FROM user_mail_accounts a JOIN emails e ON e.user_mail_account_id = a.user_mail_account_id
   WHERE a.user_mail_account_id = ${param('accountId', 'uuid')} AND e.provider_message_id_txt = ANY(${param('ids', 'text[]')})
     AND e.created_at_utc >= a.mail_since_utc
   UNION ALL
-  SELECT k.provider_message_id_txt, false, false FROM mail_skips k
-  WHERE k.user_mail_account_id = ${param('accountId', 'uuid')} AND k.provider_message_id_txt = ANY(${param('ids', 'text[]')}) AND k.error_cd NOT IN ('later', 'unanswered')`,
+  SELECT k.provider_message_id_txt, false, false, k.error_cd = 'later' FROM mail_skips k
+  WHERE k.user_mail_account_id = ${param('accountId', 'uuid')} AND k.provider_message_id_txt = ANY(${param('ids', 'text[]')}) AND k.error_cd <> 'unanswered'`,
 )
 
 /**

@@ -7,8 +7,7 @@ import type { MessagePage } from '../../providers/mail.ts'
 import { ask, askPlainly } from './ask.ts'
 import { fetchMessages } from './fetch.ts'
 import { batchSize, slicePages } from './policy.ts'
-import { flush, isComplete, isOpenState, type SyncRun, SyncStop, type Walk } from './run.ts'
-import { isTimeUp } from './steps.ts'
+import { flush, isComplete, isOpenState, isOver, type SyncRun, SyncStop, type Walk } from './run.ts'
 import { mentions } from './store-page.ts'
 import { findKnown, findOldest, findUnmet } from './walk.sql.ts'
 
@@ -64,7 +63,8 @@ export async function continueWalk(run: SyncRun): Promise<boolean> {
   if (run.page.messages.size + run.page.labels.size + run.page.deleted.size > 0) await flush(run)
   run.isWalking = true
   const firstStore = run.stores
-  const isSliceOver = (): boolean => isTimeUp(run) || run.stores - firstStore >= slicePages
+  const isSliceOver = (): boolean => isOver(run) || run.stores - firstStore >= slicePages
+  if (isSliceOver()) return false
   if (run.walk.phase === null) {
     note(run, { phase: 'list', pageToken: null })
     if (run.walk.total === null) await estimateTotal(run)
@@ -111,8 +111,11 @@ async function walkPage(run: SyncRun, seen: Seen, isSliceOver: () => boolean): P
   const list = await listPage(run)
   const { accountId } = run.lease
   const { walk } = run
-  const asked = list.ids.filter((id) => !mentions(run.page, id))
-  const rows = await run.deps.db.all(findKnown, { accountId, ids: asked, walkId: walk.id })
+  const listed = list.ids.filter((id) => !mentions(run.page, id) && run.page.skips.get(id) !== 'later')
+  const rows = await run.deps.db.all(findKnown, { accountId, ids: listed, walkId: walk.id })
+  // What is owed comes when its time has, and is not asked for again by each walk that lists it.
+  const owed = new Set(rows.filter((row) => row.isOwed).map(({ id }) => id))
+  const asked = listed.filter((id) => !owed.has(id))
   const met = new Set(rows.filter((row) => row.isMet).map(({ id }) => id))
   const known = new Set(rows.filter((row) => row.isStored).map(({ id }) => id))
   // What could not be read once may be readable now.
@@ -130,7 +133,8 @@ async function walkPage(run: SyncRun, seen: Seen, isSliceOver: () => boolean): P
   ] as const) {
     for (let start = 0; start < ids.length; start += batchSize) {
       if (isSliceOver()) return false
-      await fetchMessages(run, ids.slice(start, start + batchSize), depth, counted)
+      const left = await fetchMessages(run, ids.slice(start, start + batchSize), depth, counted)
+      if (left.length > 0) return false
     }
   }
   const isEnd =
@@ -194,7 +198,11 @@ async function sweepPage(run: SyncRun): Promise<void> {
   // Fetched ones are not marked: where the quota ends within them, they are looked up again.
   const ids = row?.ids ?? []
   const now = ids.slice(0, sweepMost)
-  await fetchMessages(run, now, 'labels')
+  const left = await fetchMessages(run, now, 'labels')
+  if (left.length > 0) {
+    note(run, { pageToken: now.at(-1 - left.length) ?? walk.pageToken })
+    return
+  }
   const upTo = now.length < ids.length ? (now.at(-1) ?? null) : (row?.upTo ?? null)
   if (upTo === null) endWalk(run)
   // Where the sweep goes on; the list's token is of no use any more.

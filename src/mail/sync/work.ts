@@ -49,10 +49,11 @@ async function end(run: SyncRun, ending: Ending): Promise<Ending> {
       break
     case 'limited':
       // An open walk is sent on by a message; its clock makes up for the message.
+      notBefore(run, run.heard.waitSeconds)
       await flush(run, { releases: true, dueSeconds: ending.waitSeconds + (run.isWalkOpen ? walkDueSeconds : 0) })
       break
     case 'failure':
-      notBefore(run, ending.failure)
+      notBefore(run, ending.failure.retryAfterSeconds)
       await endBadly(run, ending.failure, judgeSyncFailure(ending.failure))
       break
     case 'refused':
@@ -66,7 +67,7 @@ async function end(run: SyncRun, ending: Ending): Promise<Ending> {
 }
 
 async function endWell(run: SyncRun): Promise<void> {
-  const { deps, page, counts, lease } = run
+  const { deps, page, counts, lease, heard } = run
   const brought = counts.inserted + counts.updated + counts.deleted
   const isBusy = brought + page.messages.size + page.labels.size + page.deleted.size > 0
   const interval = nextInterval(
@@ -75,21 +76,24 @@ async function endWell(run: SyncRun): Promise<void> {
     // Somebody looks at this mailbox.
     isBusy || lease.kind === 'on_demand',
   )
+  // Not one of the messages asked for was answered for: that is no sign of health.
+  const isUnheard = heard.answered === 0 && heard.silentCode !== null
   Object.assign(page.patch, {
-    failure_cnt: 0,
-    last_error_cd: null,
+    ...(isUnheard ? {} : { failure_cnt: 0 }),
+    last_error_cd: isUnheard ? heard.silentCode : null,
     wait_until_utc: null,
     interval_seconds_nbr: Math.round(interval),
   })
+  notBefore(run, heard.waitSeconds)
   await flush(run, {
     releases: true,
-    isSynced: true,
+    isSynced: !isUnheard,
     dueSeconds: run.isUnfinished ? 1 : dueSeconds(interval, deps.chance()),
   })
 }
 
 /** What the provider asked for holds for everybody: a person, too, is told to come later, and nobody calls it. */
-function notBefore(run: SyncRun, { retryAfterSeconds }: ProviderFailure): void {
+function notBefore(run: SyncRun, retryAfterSeconds: number | null): void {
   if (retryAfterSeconds === null) return
   const waitMs = Math.min(retryAfterSeconds, longestWaitSeconds) * 1_000
   run.page.patch.wait_until_utc = new Date(run.deps.clock().getTime() + waitMs).toISOString()
