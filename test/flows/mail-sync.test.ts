@@ -815,6 +815,51 @@ describe('a whole mailbox', () => {
     expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
   })
 
+  it('whose history is never remembered is listed again to the end, once an interval', async () => {
+    const box = await newBox()
+    await google.generateMail(box.email, 120, 3)
+    await walkWhole(box)
+    await google.deleteMail(box.email, Object.keys(await storedMail(box.id)).slice(0, 5))
+    await google.fault({ path: '/gmail/v1/users/me/history', status: 404, body: {}, times: null })
+    const slow = { GMAIL_UNITS_PER_MINUTE: '1000', SYNC_INTERVAL_SECONDS: '300' }
+    const walkIds = new Set<string>()
+    const round = async (): Promise<number> => {
+      await passMinute()
+      const queue = heldQueue()
+      await consume({ kind: 'sync', mail_account_id: box.id }, { SYNC_QUEUE: queue, ...slow })
+      const [row] = await query<{ id: string }>(
+        `SELECT walk_id AS id FROM mail_syncs WHERE user_mail_account_id = $1`,
+        [box.id],
+      )
+      walkIds.add(row?.id ?? '')
+      return queue.bodies.length
+    }
+    let rounds = 1
+    while ((await round()) > 0 && rounds < 12) rounds += 1
+    expect(walkIds.size).toBe(1)
+    expect(rounds).toBeLessThan(8)
+    expect(await record(box)).toMatchObject({ state: 'done', relisted: { count: 1, deleted: 5 } })
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+    // Neither the queue nor a person lists it again before the interval has passed; new mail comes by the list.
+    await letters(box.email, 2)
+    await google.resetCalls()
+    expect(await round()).toBe(0)
+    await passMinute()
+    expect(await json<Synced>(sync(box, {}, { env: held({ SYNC_INTERVAL_SECONDS: '300' }) }))).toMatchObject({
+      inserted: 2,
+      has_more: true,
+    })
+    expect([walkIds.size, await record(box)]).toEqual([1, expect.objectContaining({ state: 'done' })])
+    await query(
+      `UPDATE mail_syncs SET relisted_at_utc = now() - interval '280 seconds' WHERE user_mail_account_id = $1`,
+      [box.id],
+    )
+    rounds = 1
+    while ((await round()) > 0 && rounds < 12) rounds += 1
+    expect(walkIds.size).toBe(2)
+    expect(await record(box)).toMatchObject({ state: 'done', relisted: { count: 2 } })
+  })
+
   it('a re-list brings what came since the last sync, though nothing is stored', async () => {
     const box = await newBox()
     const ids = await letters(box.email, 2)

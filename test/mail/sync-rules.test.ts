@@ -6,6 +6,7 @@ import {
   backoffSeconds,
   dueSeconds,
   firstBatchSize,
+  isRelistDue,
   judgeSyncFailure,
   nextInterval,
 } from '../../src/mail/sync/policy.ts'
@@ -56,6 +57,14 @@ describe('the clock', () => {
     expect(nextInterval(300, 3_600, true)).toBe(300)
     expect(nextInterval(0, 3_600, true)).toBe(0)
     expect([dueSeconds(300, 0), dueSeconds(300, 1), dueSeconds(0, 0.5)]).toEqual([270, 330, 3_600])
+  })
+
+  it('lists a mailbox again whose cursor has expired, once an interval', () => {
+    const relistedAt = new Date('2026-01-01T00:00:00Z')
+    const later = (seconds: number): Date => new Date(relistedAt.getTime() + seconds * 1_000)
+    expect(isRelistDue(300, null, relistedAt)).toBe(true)
+    expect([269, 270].map((seconds) => isRelistDue(300, relistedAt, later(seconds)))).toEqual([false, true])
+    expect([3_599, 3_600].map((seconds) => isRelistDue(0, relistedAt, later(seconds)))).toEqual([false, true])
   })
 
   it('backs off, and never comes before it was asked to', () => {

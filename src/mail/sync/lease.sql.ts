@@ -59,6 +59,7 @@ export interface LeaseRow {
   readonly countedCount: number
   readonly totalCount: number | null
   readonly relistCount: number
+  readonly relistedAt: Date | null
   /** The mailbox's labels as they were read last. */
   readonly labels: readonly { readonly id: string; readonly name: string; readonly isSystem: boolean }[]
   /** Messages that were not answered for, and may be asked for again. */
@@ -128,7 +129,7 @@ const leaseColumns: SQL = sql`
     judged.granted AS "units", judged.wait AS "waitSeconds", leased.failure_cnt AS "failureCount", leased.interval_seconds_nbr AS "intervalSeconds",
     leased.labels_read_at_utc AS "labelsReadAt", leased.walk_kind_cd AS "walkKind", leased.walk_state_cd AS "walkState", leased.walk_id AS "walkId",
     leased.walk_cursor_txt AS "walkCursor", leased.walk_page_token_txt AS "walkPageToken", leased.walk_phase_cd AS "walkPhase",
-    leased.walk_since_utc AS "walkSince", leased.wanted_cnt AS "wantedCount", leased.counted_cnt AS "countedCount", leased.total_cnt AS "totalCount", leased.relist_cnt AS "relistCount",
+    leased.walk_since_utc AS "walkSince", leased.wanted_cnt AS "wantedCount", leased.counted_cnt AS "countedCount", leased.total_cnt AS "totalCount", leased.relist_cnt AS "relistCount", leased.relisted_at_utc AS "relistedAt",
     (SELECT coalesce(jsonb_agg(jsonb_build_object('id', l.provider_label_id_txt, 'name', l.name_txt, 'isSystem', l.is_system_flg)), '[]')
       FROM mail_labels l WHERE l.user_mail_account_id = leased.user_mail_account_id) AS "labels",
     ARRAY(SELECT k.provider_message_id_txt FROM mail_skips k

@@ -10,7 +10,7 @@ import { leaseForWork } from './lease.sql.ts'
 import { batchSize, firstCount, longestWaitSeconds, readScope, startUnits } from './policy.ts'
 import { beginRun, isOpenState, offeredProviders, type SyncDeps, type SyncRun } from './run.ts'
 import { fetchLater, followHistory, historyCursor, syncFirst } from './steps.ts'
-import { continueWalk, startRelist } from './walk.ts'
+import { continueWalk, relistIfDue } from './walk.ts'
 import { type Ending, workUnderLease } from './work.ts'
 
 export interface SyncReport {
@@ -81,7 +81,7 @@ async function syncSteps(run: SyncRun): Promise<boolean> {
   else {
     const outcome = await followHistory(run, cursor)
     if (outcome === 'stopped') return true
-    if (outcome === 'expired') await startRelist(run)
+    if (outcome === 'expired') await relistIfDue(run)
   }
   const hasLater = await fetchLater(run)
   if (!isOpenState(run.walk.state)) return hasLater

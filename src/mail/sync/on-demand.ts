@@ -15,7 +15,7 @@ import { onDemandMost, readScope, startUnits } from './policy.ts'
 import { requestWalk, type SyncRecord } from './record.ts'
 import { beginRun, offeredProviders, type SyncCounts, type SyncDeps, type SyncRun } from './run.ts'
 import { bringNewest, fetchLater, followHistory, historyCursor, syncFirst } from './steps.ts'
-import { startRelist } from './walk.ts'
+import { relistIfDue } from './walk.ts'
 import { refusalOf, workUnderLease } from './work.ts'
 
 const longestWaitMs = 10_000
@@ -119,8 +119,8 @@ async function syncSteps(run: SyncRun, count: number): Promise<{ hasMore: boolea
   const cursor = historyCursor(run)
   if (cursor === null) return { hasMore: await syncFirst(run, count), isUnfinished: false }
   const outcome = await followHistory(run, cursor)
-  if (outcome === 'expired') await startRelist(run)
+  if (outcome === 'expired') await relistIfDue(run)
   const isStopped = outcome === 'stopped'
-  const hasMore = (await bringNewest(run, count)) || isStopped
+  const hasMore = (await bringNewest(run, count)) || outcome === 'stopped' || outcome === 'expired'
   return { hasMore, isUnfinished: (await fetchLater(run)) || isStopped }
 }

@@ -41,6 +41,16 @@ export function dueSeconds(intervalSeconds: number, chance: number): number {
   return intervalSeconds === 0 ? 3_600 : Math.max(1, Math.round(intervalSeconds * (0.9 + chance / 5)))
 }
 
+/**
+ * Whether an expired cursor is reason enough to list a mailbox again. Where history is never remembered it would be at each
+ * sync: then it is listed again once an interval.
+ */
+export function isRelistDue(baseSeconds: number, relistedAt: Date | null, now: Date): boolean {
+  // The shortest time until the next background sync: that one may.
+  const restMs = dueSeconds(baseSeconds, 0) * 1_000
+  return relistedAt === null || now.getTime() - relistedAt.getTime() >= restMs
+}
+
 /** Seconds to wait after `failureCount` failures in a row: 30 doubling to an hour, 50 to 100 % of it, never less than asked for. */
 export function backoffSeconds(failureCount: number, retryAfterSeconds: number | null, chance: number): number {
   const backoff = Math.min(30 * 2 ** Math.min(failureCount, 10), 3_600) * (0.5 + chance / 2)

@@ -189,6 +189,11 @@ export function isOpenState(state: WalkState): boolean {
   return state === 'queued' || state === 'running'
 }
 
+/** Whether a re-list is under way: until it ends the old cursor is of no use. */
+export function isRelisting(run: SyncRun): boolean {
+  return run.walk.kind === 'relist' && isOpenState(run.walk.state)
+}
+
 /** Everything older is here: a walk through all of it ended, and nothing has been missed since. */
 export function isComplete(walk: Walk): boolean {
   return walk.state === 'done' && walk.since === null && (walk.kind === 'full' || walk.kind === 'relist')

@@ -8,7 +8,7 @@ import { fetchMessages } from './fetch.ts'
 import { noticeLabels } from './labels.ts'
 import { laterMost } from './lease.sql.ts'
 import { batchSize } from './policy.ts'
-import { flush, isComplete, isOpenState, isOver, type SyncRun } from './run.ts'
+import { flush, isComplete, isOver, isRelisting, type SyncRun } from './run.ts'
 import { mentions } from './store-page.ts'
 import { findKnown, type KnownRow } from './walk.sql.ts'
 
@@ -181,9 +181,4 @@ export async function syncFirst(run: SyncRun, count: number): Promise<boolean> {
     throw thrown
   }
   return hasMore
-}
-
-/** Whether a re-list is under way: until it ends the old cursor is of no use. */
-export function isRelisting(run: SyncRun): boolean {
-  return run.walk.kind === 'relist' && isOpenState(run.walk.state)
 }

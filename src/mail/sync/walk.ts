@@ -6,8 +6,8 @@ import { uuidV7 } from '../../crypto/random.ts'
 import type { MessagePage } from '../../providers/mail.ts'
 import { ask, askPlainly } from './ask.ts'
 import { fetchMessages } from './fetch.ts'
-import { batchSize, slicePages } from './policy.ts'
-import { flush, isComplete, isOpenState, isOver, type SyncRun, SyncStop, type Walk } from './run.ts'
+import { batchSize, isRelistDue, slicePages } from './policy.ts'
+import { flush, isComplete, isOpenState, isOver, isRelisting, type SyncRun, SyncStop, type Walk } from './run.ts'
 import { mentions } from './store-page.ts'
 import { findKnown, findOldest, findUnmet } from './walk.sql.ts'
 
@@ -29,9 +29,16 @@ interface Seen {
 
 /**
  * The provider does not remember the cursor: the mailbox is listed again, as far back as our mail goes. The new cursor is
- * taken now, and takes the old one's place when the walk is done.
+ * taken now, and takes the old one's place when the walk is done. A re-list under way goes on, though its own cursor has
+ * expired meanwhile: the sync after its end begins another.
  */
-export async function startRelist(run: SyncRun): Promise<void> {
+export async function relistIfDue(run: SyncRun): Promise<void> {
+  const { deps, lease } = run
+  if (isRelisting(run) || !isRelistDue(deps.sync.intervalSeconds, lease.relistedAt, deps.clock())) return
+  await startRelist(run)
+}
+
+async function startRelist(run: SyncRun): Promise<void> {
   const { deps, walk } = run
   const mailbox = await askPlainly(run, run.adapter.costs.mailbox, (token) => run.adapter.mailbox(token))
   const wasOpen = isOpenState(walk.state)
