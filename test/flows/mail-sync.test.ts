@@ -564,6 +564,38 @@ describe('messages that are not answered for', () => {
     expect(await standing(box)).toMatchObject({ failures: 0, error: null, wait: null })
   })
 
+  it('on a full page, once: they come with it', async () => {
+    const box = await newBox()
+    const ids = await letters(box.email, 110)
+    await google.fault({ path: messagePath(ids[100]), status: 500, body: {}, times: 1 })
+    await google.fault({ path: messagePath(ids[30]), status: 500, body: {}, times: 1 })
+    await json(sync(box, { count: 1 }))
+    await walkWhole(box)
+    expect(await record(box)).toMatchObject({ state: 'done', counted: 110 })
+    expect(await owed(box)).toBe(0)
+  })
+
+  it('in a walk: they come though there is no background sync', async () => {
+    const box = await newBox()
+    const ids = await letters(box.email, 60)
+    await google.fault({ path: messagePath(ids[3]), status: 500, body: {}, times: 2 })
+    await walkWhole(box)
+    expect(await owed(box)).toBe(1)
+    await query(`UPDATE user_mail_accounts SET sync_due_at_utc = now() WHERE user_mail_account_id = $1`, [box.id])
+    const claimed = async (): Promise<unknown[]> => {
+      const queue = heldQueue()
+      await tick({ SYNC_QUEUE: queue })
+      return queue.bodies
+    }
+    // Not before its time.
+    expect(await claimed()).toEqual([])
+    await makeOwedDue()
+    const [message] = await claimed()
+    expect(message).toMatchObject({ kind: 'sync', mail_account_id: box.id })
+    await consume(message, { SYNC_QUEUE: heldQueue() })
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+  })
+
   it('a time that one of them was refused with ends the walk’s turn, and it goes on then', async () => {
     const box = await newBox()
     const ids = await letters(box.email, 30)
@@ -1285,6 +1317,7 @@ describe('in the background', () => {
   })
 
   it('without an interval only walks go on that somebody asked for', async () => {
+    await query('DELETE FROM mail_skips')
     const box = await newBox()
     await google.generateMail(box.email, 60)
     await json(sync(box, { count: 60 }, { env: held() }), 202)

@@ -3,11 +3,12 @@
 import { sql } from 'drizzle-orm'
 import { param } from '../../db/caller.ts'
 import { statement } from '../../db/client.ts'
+import { isSkipDue } from './lease.sql.ts'
 
 /**
  * Claims what is due until `until`; of two runs at once each mailbox goes to exactly one. Mailboxes that nobody may be
  * asked for just now are put off by an hour, disconnected ones for good: connecting makes them due.
- * `isBackground` false: only walks that somebody asked for.
+ * `isBackground` false: only walks that somebody asked for, and what they brought but for an answer.
  */
 export const claimDueMailboxes = statement<
   { until: Date; limit: number; isBackground: boolean; scope: string },
@@ -19,6 +20,8 @@ export const claimDueMailboxes = statement<
     WHERE a.sync_due_at_utc <= now()
       AND (${param('isBackground', 'boolean')} OR EXISTS (
         SELECT FROM mail_syncs s WHERE s.user_mail_account_id = a.user_mail_account_id AND s.walk_state_cd IN ('queued', 'running')
+      ) OR EXISTS (
+        SELECT FROM mail_skips k WHERE k.user_mail_account_id = a.user_mail_account_id AND k.error_cd = 'later' AND ${isSkipDue}
       ))
     ORDER BY a.sync_due_at_utc LIMIT ${param('limit', 'int')}
     FOR UPDATE OF a SKIP LOCKED

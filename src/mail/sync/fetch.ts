@@ -5,7 +5,7 @@ import { type ProviderFailure, providerFailure } from '../../providers/failure.t
 import type { FetchedMessage, MailMessage } from '../../providers/mail.ts'
 import { overcome, tokenOf } from './ask.ts'
 import { noticeLabels } from './labels.ts'
-import { batchSize, pageBytes, smallestBatch } from './policy.ts'
+import { batchSize, pageBytes, smallestBatch, spareMessages } from './policy.ts'
 import { batchUnits, flush, type SyncRun, SyncStop } from './run.ts'
 import { addMessage, sortedLabels } from './store-page.ts'
 
@@ -17,7 +17,7 @@ const longestPauseSeconds = 3
 
 /**
  * Fetches these messages into the page. What is gone at the provider is deleted here, what cannot be read is recorded and
- * skipped, what was not answered for is asked once more and else recorded as `later`, so that no cursor loses it.
+ * skipped, what was not answered for is asked once more, where there are units for it, and else recorded as `later`, so that no cursor loses it.
  * Resolves with those that were not asked for: the provider wants to be left alone. An outage ends the sync.
  * @param onBatch after each batch: how many of the ids are dealt with for good
  */
@@ -43,9 +43,10 @@ export async function fetchMessages(
   return waiting
 }
 
-/** Stores the page, and reserves what the next batch needs in the same statement. */
+/** Stores the page, and reserves what the next batch needs in the same statement, second asks among it. */
 async function storeForNext(run: SyncRun, waiting: number): Promise<void> {
-  const wanted = Math.min(batchSize, waiting) * run.adapter.costs.message + run.adapter.costs.list
+  const messages = Math.min(batchSize, waiting) + spareMessages
+  const wanted = messages * run.adapter.costs.message + run.adapter.costs.list
   await flush(run, { wanted: Math.max(0, wanted - run.units), least: 1 })
 }
 

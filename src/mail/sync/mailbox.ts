@@ -7,7 +7,7 @@ import type { SyncMessage } from '../../messages.ts'
 import { limitsOf } from '../quota.ts'
 import { readLabelsIfDue } from './labels.ts'
 import { leaseForWork } from './lease.sql.ts'
-import { batchSize, firstCount, longestWaitSeconds, readScope, startUnits } from './policy.ts'
+import { batchSize, firstCount, longestWaitSeconds, readScope, spareMessages, startUnits } from './policy.ts'
 import { beginRun, isOpenState, offeredProviders, type SyncDeps, type SyncRun } from './run.ts'
 import { fetchLater, followHistory, historyCursor, syncFirst } from './steps.ts'
 import { continueWalk, relistIfDue } from './walk.ts'
@@ -63,7 +63,7 @@ async function leaseRun(deps: SyncDeps, accountId: string): Promise<SyncRun | nu
     leaseId,
     scope: readScope,
     offered: offeredProviders(deps),
-    unitsWanted: startUnits(batchSize),
+    unitsWanted: startUnits(batchSize + spareMessages),
     unitsLeast: startUnits(1),
     ...limitsOf(deps.sync, 'background'),
   })

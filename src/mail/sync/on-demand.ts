@@ -11,7 +11,7 @@ import { limitsOf } from '../quota.ts'
 import { readLabelsIfDue } from './labels.ts'
 import { leaseOnDemand, type WhichMailbox } from './lease.sql.ts'
 import { sendOn } from './mailbox.ts'
-import { onDemandMost, readScope, startUnits } from './policy.ts'
+import { onDemandMost, readScope, spareMessages, startUnits } from './policy.ts'
 import { requestWalk, type SyncRecord } from './record.ts'
 import { beginRun, offeredProviders, type SyncCounts, type SyncDeps, type SyncRun } from './run.ts'
 import { bringNewest, fetchLater, followHistory, historyCursor, syncFirst } from './steps.ts'
@@ -88,7 +88,7 @@ async function leaseRun(
       leaseId,
       scope: readScope,
       offered: offeredProviders(deps),
-      unitsWanted: startUnits(request.count),
+      unitsWanted: startUnits(request.count + spareMessages),
       unitsLeast: startUnits(1),
       ...limitsOf(deps.sync, 'interactive'),
     })

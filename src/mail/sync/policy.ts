@@ -8,6 +8,8 @@ export const readScope = 'https://www.googleapis.com/auth/gmail.readonly'
 
 /** One request of the provider brings so many messages at most (Gmail's batch guide: more than 50 is not recommended). */
 export const batchSize = 50
+/** So many of them that are not answered for are asked for once more at once, also where the batch was a full one. */
+export const spareMessages = 5
 /** A slow provider is asked for fewer and fewer, in the end one by one: one message may be why it fails. */
 export const smallestBatch = 1
 /** More text than this is not held, nor sent in one statement. */

@@ -12,7 +12,7 @@ import type { MailAdapter } from '../../providers/mail.ts'
 import type { Provider, ProviderCode } from '../../providers/provider.ts'
 import { holdSeconds, limitsOf, type QuotaSettings } from '../quota.ts'
 import type { LeaseRow, WalkKind, WalkState } from './lease.sql.ts'
-import { firstBatchSize, sliceMs } from './policy.ts'
+import { firstBatchSize, sliceMs, spareMessages } from './policy.ts'
 import { emptyPage, type Page, storePage } from './store-page.ts'
 
 export interface SyncDeps {
@@ -199,14 +199,17 @@ export function isComplete(walk: Walk): boolean {
   return walk.state === 'done' && walk.since === null && (walk.kind === 'full' || walk.kind === 'relist')
 }
 
-/** Makes sure of `least` units, and of `wanted` where there are so many: stores what was gathered to get them. */
-export async function ensureUnits(run: SyncRun, wanted: number, least: number): Promise<void> {
+/**
+ * Makes sure of `least` units, and of `wanted` where there are so many: stores what was gathered to get them, and `spare`
+ * more with them.
+ */
+export async function ensureUnits(run: SyncRun, wanted: number, least: number, spare = 0): Promise<void> {
   // Reserved long ago is not reserved: the minute has moved on.
   const isStale = run.units > 0 && unitsAgeMs(run) > holdSeconds * 1_000
   if (!isStale && run.units >= least && (run.units >= wanted || run.page.bytes === 0)) return
   const stored = isStale
-    ? await flush(run, { wanted, least, returns: true })
-    : await flush(run, { wanted: wanted - run.units, least: Math.max(1, least - run.units) })
+    ? await flush(run, { wanted: wanted + spare, least, returns: true })
+    : await flush(run, { wanted: wanted + spare - run.units, least: Math.max(1, least - run.units) })
   if (run.units < least) throw new SyncStop({ kind: 'limited', waitSeconds: Math.max(1, stored.waitSeconds) })
 }
 
@@ -277,6 +280,6 @@ export async function batchUnits(run: SyncRun, waiting: number): Promise<number>
   const wanted = Math.min(run.batchSize, waiting) * each
   const { unitsPerMailbox, unitsPerProject } = run.deps.sync
   const share = Math.floor(Math.min(unitsPerMailbox, unitsPerProject) / 16)
-  await ensureUnits(run, wanted, Math.min(wanted, Math.max(each, share)))
+  await ensureUnits(run, wanted, Math.min(wanted, Math.max(each, share)), spareMessages * each)
   return Math.min(run.batchSize, waiting, Math.floor(run.units / each))
 }
