@@ -625,6 +625,81 @@ describe('messages that are not answered for', () => {
   })
 })
 
+describe('an endpoint that hangs', () => {
+  const slow = (delayMs: number, more = {}) => google.fault({ path: batchPath, delayMs, times: null, ...more })
+  const oneByOne = (box: Box) =>
+    query(`UPDATE mail_syncs SET failure_cnt = 6 WHERE user_mail_account_id = $1`, [box.id])
+
+  /** The Worker's clock runs ten times as fast: nobody waits for a test either. */
+  async function hastened<T>(work: () => Promise<T>): Promise<T> {
+    const [startedAt, began] = [Date.now(), performance.now()]
+    vi.useFakeTimers({ toFake: ['Date'] })
+    const timer = setInterval(() => vi.setSystemTime(startedAt + (performance.now() - began) * 10), 20)
+    try {
+      return await work()
+    } finally {
+      clearInterval(timer)
+      vi.useRealTimers()
+    }
+  }
+
+  it('keeps nobody waiting for message after message', async () => {
+    const box = await newBox()
+    await letters(box.email, 3)
+    await json(sync(box))
+    await letters(box.email, 12)
+    await oneByOne(box)
+    await slow(600, { process: true })
+    const synced = await hastened(() => json<Synced>(sync(box, { count: 20 }, { env: held() })))
+    expect(synced.has_more).toBe(true)
+    expect(synced.inserted).toBeGreaterThan(0)
+    expect(synced.inserted).toBeLessThan(4)
+    // The cursor has not passed what is still to come.
+    await google.clearFaults()
+    await drain(box.id)
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+  })
+
+  it('ends the walk’s turn, and it goes on there', async () => {
+    const box = await newBox()
+    await letters(box.email, 20)
+    await json(sync(box, { count: 1 }))
+    await json(backFill(box, held()), 202)
+    await oneByOne(box)
+    await slow(900, { process: true })
+    const queue = heldQueue()
+    await hastened(() => consume({ kind: 'sync', mail_account_id: box.id }, { SYNC_QUEUE: queue }))
+    const stored = Object.keys(await storedMail(box.id)).length
+    expect(stored).toBeGreaterThan(1)
+    expect(stored).toBeLessThan(6)
+    expect(queue.bodies).toHaveLength(1)
+    expect(await record(box)).toMatchObject({ state: 'running', counted: stored })
+    await google.clearFaults()
+    await drain(box.id)
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+  })
+
+  it('is a failure where nothing came', async () => {
+    const box = await newBox()
+    await letters(box.email, 3)
+    await json(sync(box))
+    await letters(box.email, 4)
+    await oneByOne(box)
+    await slow(1_100, { status: 503 })
+    await google.resetCalls()
+    await hastened(async () => {
+      expect(await refusal(sync(box, {}, { env: held() }))).toEqual([503, 'provider_unavailable'])
+    })
+    expect((await google.calls()).log.filter(({ path }) => path === batchPath)).toHaveLength(1)
+    expect(await count('mail_syncs', 'failure_cnt = 7 AND user_mail_account_id = $1', [box.id])).toBe(1)
+    await google.clearFaults()
+    await drain(box.id)
+    await query(`UPDATE mail_skips SET modified_at_utc = now() - interval '1 hour'`)
+    await drain(box.id)
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+  })
+})
+
 describe('one message', () => {
   it('ML-04 ML-07 gone, broken, slow or refused for now stands in nobody’s way', async () => {
     const box = await newBox()

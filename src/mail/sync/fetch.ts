@@ -6,7 +6,7 @@ import type { FetchedMessage, MailMessage } from '../../providers/mail.ts'
 import { overcome, tokenOf } from './ask.ts'
 import { noticeLabels } from './labels.ts'
 import { batchSize, pageBytes, smallestBatch, spareMessages } from './policy.ts'
-import { batchUnits, flush, type SyncRun, SyncStop } from './run.ts'
+import { batchUnits, flush, isTimeUp, type SyncRun, SyncStop } from './run.ts'
 import { addMessage, sortedLabels } from './store-page.ts'
 
 type Depth = 'full' | 'labels'
@@ -18,7 +18,8 @@ const longestPauseSeconds = 3
 /**
  * Fetches these messages into the page. What is gone at the provider is deleted here, what cannot be read is recorded and
  * skipped, what was not answered for is asked once more, where there are units for it, and else recorded as `later`, so that no cursor loses it.
- * Resolves with those that were not asked for: the provider wants to be left alone. An outage ends the sync.
+ * Resolves with those that were not asked for: the provider wants to be left alone, or the time is up. An outage ends the
+ * sync.
  * @param onBatch after each batch: how many of the ids are dealt with for good
  */
 export async function fetchMessages(
@@ -28,7 +29,7 @@ export async function fetchMessages(
   onBatch: (count: number) => void = () => {},
 ): Promise<readonly string[]> {
   const waiting = [...ids]
-  while (waiting.length > 0 && run.heard.waitSeconds === null) {
+  while (waiting.length > 0 && !isEnough(run)) {
     const isFull = run.page.messages.size + Math.min(waiting.length, batchSize) > batchSize
     if (depth === 'full' && isFull && run.page.messages.size > 0) await storeForNext(run, waiting.length)
     const batch = waiting.splice(0, await batchUnits(run, waiting.length))
@@ -41,6 +42,11 @@ export async function fetchMessages(
     }
   }
   return waiting
+}
+
+/** The first batch is asked for whatever the time: each run comes a little further. */
+function isEnough(run: SyncRun): boolean {
+  return run.heard.waitSeconds !== null || (run.heard.hasAsked && isTimeUp(run))
 }
 
 /** Stores the page, and reserves what the next batch needs in the same statement, second asks among it. */
@@ -72,10 +78,12 @@ function noteSilence(run: SyncRun, silent: readonly Later[]): void {
 
 /**
  * Whether so much of a batch was not answered for that it is not the messages' fault. One alone may be refused for ever,
- * and stands in nobody's way; where all are asked for alone, as many in a row as syncs have failed.
+ * and stands in nobody's way; where all are asked for alone, as many in a row as syncs have failed. Where the time is up
+ * and nothing has come, no other message is tried.
  */
 function isOutage(run: SyncRun, batch: readonly string[], silent: readonly Later[]): boolean {
   const fresh = silent.filter(({ id }) => !run.owed.has(id)).length
+  if (fresh > 0 && run.heard.answered === 0 && isTimeUp(run)) return true
   if (batch.length > 1) return fresh > Math.max(1, batch.length / 2)
   run.heard.silentInRow += fresh
   return run.heard.silentInRow > Math.max(1, run.lease.failureCount)

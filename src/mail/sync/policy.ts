@@ -21,6 +21,8 @@ export const firstCount = 50
 /** One message of the queue works so long at a walk, then makes room. */
 export const sliceMs = 22_000
 export const slicePages = 20
+/** Somebody waits: after so long nothing more is asked for. The call under way may take its own time. */
+export const onDemandMs = 10_000
 /** A provider that asks for a longer wait is asked again after this. */
 export const longestWaitSeconds = 3_600
 /** A mailbox that only its owner can open again is looked at so often. */

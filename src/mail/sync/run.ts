@@ -12,7 +12,7 @@ import type { MailAdapter } from '../../providers/mail.ts'
 import type { Provider, ProviderCode } from '../../providers/provider.ts'
 import { holdSeconds, limitsOf, type QuotaSettings } from '../quota.ts'
 import type { LeaseRow, WalkKind, WalkState } from './lease.sql.ts'
-import { firstBatchSize, sliceMs, spareMessages } from './policy.ts'
+import { firstBatchSize, onDemandMs, sliceMs, spareMessages } from './policy.ts'
 import { emptyPage, type Page, storePage } from './store-page.ts'
 
 export interface SyncDeps {
@@ -177,7 +177,8 @@ export function beginRun(deps: SyncDeps, lease: LeaseRow, leaseId: string): Sync
 
 /** Whether the run has worked as long as one may. */
 export function isTimeUp(run: SyncRun): boolean {
-  return run.deps.clock().getTime() - run.startedAt > sliceMs
+  const limitMs = run.lease.kind === 'on_demand' ? onDemandMs : sliceMs
+  return run.deps.clock().getTime() - run.startedAt > limitMs
 }
 
 /** Whether nothing more is to be asked for: the time is up, or the provider wants to be left alone. */

@@ -83,7 +83,7 @@ export function historyCursor(run: SyncRun): string | null {
   return isRelisting(run) ? run.walk.cursor : run.cursor
 }
 
-/** False where the provider wants to be left alone before all of it is here. */
+/** False where the time is up, or the provider wants to be left alone, before all of it is here. */
 async function applyChanges(run: SyncRun, changes: readonly MailChange[]): Promise<boolean> {
   const { added, deleted, labels } = foldChanges(changes)
   // Before they are folded into what messages are found by: a new label has a name.
