@@ -366,10 +366,16 @@ describe('what never ends', () => {
     // However often: it is asked for until a week has passed.
     await json(sync(box))
     expect(await skip()).toEqual([{ code: 'later', n: 20 }])
-    await query(
-      `UPDATE mail_skips SET created_at_utc = now() - interval '8 days', modified_at_utc = now() - interval '7 hours' WHERE user_mail_account_id = $1`,
-      [box.id],
-    )
+    // And however long: a mailbox that nobody could open for days has not asked.
+    const weekLater = (tries: number) =>
+      query(
+        `UPDATE mail_skips SET attempt_cnt = $2, created_at_utc = now() - interval '8 days', modified_at_utc = now() - interval '7 hours' WHERE user_mail_account_id = $1`,
+        [box.id, tries],
+      )
+    await weekLater(1)
+    await json(sync(box))
+    expect(await skip()).toEqual([{ code: 'later', n: 2 }])
+    await weekLater(20)
     await json(sync(box))
     expect(await skip()).toEqual([{ code: 'unanswered', n: 21 }])
     await google.resetCalls()
@@ -499,6 +505,35 @@ describe('messages that are not answered for', () => {
     await makeOwedDue()
     expect(await json<Synced>(sync(box, { count: 1 }))).toMatchObject({ inserted: 6, has_more: false })
     expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+  })
+
+  it.each([
+    [401, 'authError'],
+    [403, 'domainPolicy'],
+    [403, 'insufficientPermissions'],
+  ])('one that is refused with %i %s for ever blocks no mailbox, and closes none', async (status, reason) => {
+    const box = await newBox()
+    await letters(box.email, 3)
+    await json(sync(box))
+    const ids = await letters(box.email, 3)
+    await google.fault({ path: messagePath(ids[1]), status, body: { error: { errors: [{ reason }] } }, times: null })
+    expect(await json<Synced>(sync(box))).toMatchObject({ inserted: 2, has_more: true })
+    expect(await record(box)).toMatchObject({ last_error: null })
+    expect(await owed(box)).toBe(1)
+    // Nor does it where it is the only one asked for.
+    await makeOwedDue()
+    expect(await json<Synced>(sync(box))).toMatchObject({ fetched: 0, has_more: true })
+    const [alone] = await letters(box.email, 1)
+    await google.fault({ path: messagePath(alone), status, body: { error: { errors: [{ reason }] } }, times: null })
+    expect(await json<Synced>(sync(box))).toMatchObject({ fetched: 0, has_more: true })
+    expect(await owed(box)).toBe(2)
+    expect(
+      await count(
+        'user_mail_accounts',
+        `status_cd = 'active' AND coalesce(sync_due_at_utc < now() + interval '2 hours', true) AND user_mail_account_id = $1`,
+        [box.id],
+      ),
+    ).toBe(1)
   })
 
   it('several that never are: new mail comes all the same', async () => {

@@ -189,7 +189,8 @@ describe('a batch', () => {
       'later m1 http_429',
       'later m2 http_503',
       'message m4',
-      'failure forbidden insufficient_permissions',
+      'later m3 insufficient_permissions',
+      'later m5 unanswered',
     ])
     expect(results[1]).toMatchObject({ value: { isRateLimit: true, retryAfterSeconds: 7 } })
     expect(results[2]).toMatchObject({ value: { isRateLimit: false, retryAfterSeconds: null } })
@@ -197,6 +198,28 @@ describe('a batch', () => {
     const refused = world(() => streamed(multipart([{ item: 0, status: 401, body: '' }])))
     expect(brief(await collect(refused.gmail, ['m0', 'm1']))).toEqual(['failure unauthorized http_401'])
   })
+
+  it.each([
+    [401, 'authError', 'http_401', 'unauthorized'],
+    [403, 'insufficientPermissions', 'insufficient_permissions', 'forbidden'],
+    [403, 'domainPolicy', 'http_403', null],
+  ])(
+    'ML-05 refused with %i %s in one part is later, and the token’s fault only where all parts say so',
+    async (...it) => {
+      const [status, reason, code, kind] = it
+      const refuse = (item: number) => ({ item, status, body: refusal(reason) })
+      const some = world(() => streamed(multipart([refuse(0), { item: 1, body: message('m1') }, refuse(2)])))
+      expect(brief(await collect(some.gmail, ['m0', 'm1', 'm2'])).sort()).toEqual([
+        `later m0 ${code}`,
+        `later m2 ${code}`,
+        'message m1',
+      ])
+      const all = world(() => streamed(multipart([refuse(0), refuse(1)])))
+      expect(brief(await collect(all.gmail, ['m0', 'm1']))).toEqual(
+        kind === null ? [`later m0 ${code}`, `later m1 ${code}`] : [`failure ${kind} ${code}`],
+      )
+    },
+  )
 
   it.each<[string, () => Response, string]>([
     ['401', () => json(401, refusal('authError')), 'failure unauthorized http_401'],

@@ -17,9 +17,10 @@ export async function ask<T>(
 ): Promise<ProviderResult<T>> {
   await ensureUnits(run, units, units)
   for (;;) {
-    const { accessToken } = await tokenOf(run)
+    const { accessToken, version } = await tokenOf(run)
     run.units -= units
     const result = await call({ accessToken })
+    if (result.ok) run.acceptedVersion = version
     if (result.ok || result.kind === 'refused' || result.kind === 'history_expired') return result
     await overcome(run, result)
   }

@@ -114,7 +114,7 @@ async function askAgain(run: SyncRun, later: readonly Later[], depth: Depth): Pr
 async function askBatch(run: SyncRun, batch: readonly string[], depth: Depth): Promise<readonly Later[]> {
   const waiting = new Map<string, Later>(batch.map((id) => [id, unansweredLater(id)]))
   for (;;) {
-    const { accessToken } = await tokenOf(run)
+    const { accessToken, version } = await tokenOf(run)
     run.units -= waiting.size * run.adapter.costs.message
     let failure: ProviderFailure | null = null
     for await (const answer of run.adapter.fetch({ accessToken, ids: [...waiting.keys()], depth })) {
@@ -131,7 +131,7 @@ async function askBatch(run: SyncRun, batch: readonly string[], depth: Depth): P
       }
     }
     if (failure === null || waiting.size === 0) return [...waiting.values()]
-    if (failure.kind === 'unavailable' && mayBeAtFault(run, batch)) {
+    if (mayBeAtFault(run, batch, failure, version)) {
       const { code, retryAfterSeconds } = failure
       return [...waiting.values()].map((it) => ({ ...it, code, retryAfterSeconds }))
     }
@@ -140,10 +140,19 @@ async function askBatch(run: SyncRun, batch: readonly string[], depth: Depth): P
   }
 }
 
-/** Asked for alone, a message may be why the request fails: it is owed, and nothing waits for it. */
-function mayBeAtFault(run: SyncRun, [id, ...others]: readonly string[]): boolean {
+/**
+ * Asked for alone, a message may be why the request fails: it is owed, and nothing waits for it. So it is where its token is
+ * refused, and another call was answered with the same.
+ */
+function mayBeAtFault(
+  run: SyncRun,
+  [id, ...others]: readonly string[],
+  { kind }: ProviderFailure,
+  tokenVersion: number,
+): boolean {
   if (id === undefined || others.length > 0) return false
-  return run.owed.has(id) || run.heard.silentInRow < run.lease.failureCount
+  if (kind === 'unauthorized' || kind === 'forbidden') return run.acceptedVersion === tokenVersion
+  return kind === 'unavailable' && (run.owed.has(id) || run.heard.silentInRow < run.lease.failureCount)
 }
 
 function unansweredLater(id: string): Later {

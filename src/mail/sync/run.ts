@@ -104,6 +104,8 @@ export interface SyncRun {
   /** Null until the provider is first asked. */
   token: HandedOutToken | null
   hasRenewed: boolean
+  /** Of the token that a call was answered with last. */
+  acceptedVersion: number | null
   cursor: string | null
   units: number
   /** Since when the oldest of the units are reserved. */
@@ -160,6 +162,7 @@ export function beginRun(deps: SyncDeps, lease: LeaseRow, leaseId: string): Sync
     hasReadLabels: false,
     token: null,
     hasRenewed: false,
+    acceptedVersion: null,
     cursor: lease.cursor,
     units: lease.units,
     unitsSince: deps.clock().getTime(),

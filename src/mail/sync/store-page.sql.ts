@@ -14,6 +14,7 @@ import {
   windowAfter,
 } from '../quota.sql.ts'
 import { isSkipDue, leaseInterval } from './lease.sql.ts'
+import { walkDueSeconds } from './policy.ts'
 
 /** JSON texts are arrays or objects made by store-page.ts. */
 export interface StoreParams extends UnitParams {
@@ -126,6 +127,12 @@ const backOf = (row: string): GivenBack => ({
   age: sql`(${param('unitsAge', 'int')} / 1000.0::float8)`,
 })
 
+/** A message that is not answered for is given up after so long, where it was asked for so often: nobody may have asked. */
+const owedFor = sql`interval '7 days'`
+const owedTries = sql`12`
+/** Who yields goes on after so long. */
+const yieldInterval = sql`interval '10 seconds'`
+
 export const storePageRow = statement<StoreParams, StoredRow>(
   'sync-store-page',
   sql`WITH mailbox AS MATERIALIZED (
@@ -218,8 +225,8 @@ export const storePageRow = statement<StoreParams, StoredRow>(
     INSERT INTO mail_skips AS k (user_mail_account_id, provider_message_id_txt, error_cd)
     SELECT held.user_mail_account_id, n.id, n.code FROM held CROSS JOIN jsonb_to_recordset(${param('skips', 'jsonb')}) AS n(id text, code text)
     ON CONFLICT (user_mail_account_id, provider_message_id_txt) DO UPDATE SET
-      -- Not answered for in a week: no longer asked for by itself, but by whatever lists it.
-      error_cd = CASE WHEN EXCLUDED.error_cd = 'later' AND k.created_at_utc < now() - interval '7 days' AND ${isSkipDue} THEN 'unanswered' ELSE EXCLUDED.error_cd END,
+      -- Not answered for in a week, asked so often: no longer asked for by itself, but by whatever lists it.
+      error_cd = CASE WHEN EXCLUDED.error_cd = 'later' AND k.created_at_utc < now() - ${owedFor} AND k.attempt_cnt >= ${owedTries} AND ${isSkipDue} THEN 'unanswered' ELSE EXCLUDED.error_cd END,
       attempt_cnt = k.attempt_cnt + CASE WHEN ${isSkipDue} THEN 1 ELSE 0 END,
       modified_at_utc = CASE WHEN ${isSkipDue} OR k.error_cd <> EXCLUDED.error_cd THEN now() ELSE k.modified_at_utc END
     RETURNING k.provider_message_id_txt, k.error_cd
@@ -263,9 +270,9 @@ export const storePageRow = statement<StoreParams, StoredRow>(
       last_synced_at_utc = CASE WHEN ${param('isSynced', 'boolean')} THEN now() ELSE a.last_synced_at_utc END,
       sync_due_at_utc = CASE
         -- Who yields goes on soon, whatever becomes of the one who waited.
-        WHEN ${param('dueSeconds', 'int')} IS NULL THEN CASE WHEN kept.lets_go THEN now() + interval '10 seconds' ELSE a.sync_due_at_utc END
+        WHEN ${param('dueSeconds', 'int')} IS NULL THEN CASE WHEN kept.lets_go THEN now() + ${yieldInterval} ELSE a.sync_due_at_utc END
         -- Never before the provider wants to be asked again.
-        ELSE greatest((${param('patch', 'jsonb')} ->> 'wait_until_utc')::timestamptz, now() + make_interval(secs => CASE WHEN ${param('isSynced', 'boolean')} AND ${isOpen('kept')} THEN least(60, ${param('dueSeconds', 'int')}) ELSE ${param('dueSeconds', 'int')} END))
+        ELSE greatest((${param('patch', 'jsonb')} ->> 'wait_until_utc')::timestamptz, now() + make_interval(secs => CASE WHEN ${param('isSynced', 'boolean')} AND ${isOpen('kept')} THEN least(${sql.raw(String(walkDueSeconds))}, ${param('dueSeconds', 'int')}) ELSE ${param('dueSeconds', 'int')} END))
       END
     FROM kept WHERE a.user_mail_account_id = ${param('accountId', 'uuid')}
       AND (kept.lets_go OR ${param('isSynced', 'boolean')} OR coalesce(${param('cursor', 'text')}, ${param('dueSeconds', 'int')}::text) IS NOT NULL)

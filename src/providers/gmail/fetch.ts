@@ -47,7 +47,10 @@ const dataSchema = z.object({ data: z.string() })
 /** What one message came to; `unreadable` is asked for once more, alone. */
 type Outcome = FetchedMessage | ProviderFailure | 'unreadable'
 
-/** See `MailAdapter.fetch`. Where the connection broke, what was not answered is `later`, and then comes the failure. */
+/**
+ * See `MailAdapter.fetch`. Where the connection broke, what was not answered is `later`, and then comes the failure. A token
+ * or a permission is every message's: one that is refused for it among others that are not is `later`, too.
+ */
 export async function* fetchMessages(
   deps: GmailDeps,
   input: Token & { ids: readonly string[]; depth: 'full' | 'labels' },
@@ -68,6 +71,7 @@ export async function* fetchMessages(
   })
   const waiting = new Set(ids)
   const alone: string[] = []
+  const refused = new Map<string, ProviderFailure>()
   let failure: ProviderFailure | null = null
   const paths = ids.map((id) => `/messages/${id}?${queries[input.depth]}`)
   for await (const answer of sendBatch(deps, { accessToken: input.accessToken, paths })) {
@@ -83,18 +87,21 @@ export async function* fetchMessages(
       continue
     }
     waiting.delete(id)
-    if ('ok' in outcome) failure ??= outcome
+    if ('ok' in outcome) refused.set(id, outcome)
     else yield success(outcome, calls.get(id))
   }
   const isRefused = failure !== null && ['unauthorized', 'forbidden', 'misconfigured'].includes(failure.kind)
   for (const id of isRefused ? [] : alone) {
     const outcome = await fetchHeaders(counting(id), input, id)
     waiting.delete(id)
-    if ('ok' in outcome) failure ??= outcome
+    if ('ok' in outcome) refused.set(id, outcome)
     else yield success(outcome, calls.get(id))
     // Slow or too fast: the next would fare no better, and each may take its whole time.
     if ('ok' in outcome || outcome.kind === 'later') break
   }
+  const answeredCount = ids.length - waiting.size
+  if (failure === null && refused.size > 0 && refused.size === answeredCount) failure = [...refused.values()][0] ?? null
+  else for (const [id, it] of refused) yield success(later(id, it.code, it), calls.get(id))
   if (failure === null || failure.kind === 'unavailable') {
     for (const id of waiting) yield success(later(id, failure?.code ?? 'unanswered', failure))
   }
@@ -168,8 +175,9 @@ async function fetchHeaders(
 function judge(id: string, failure: ProviderFailure): FetchedMessage | ProviderFailure {
   if (failure.code === 'http_404') return { kind: 'gone', id }
   if (failure.kind === 'refused') return { kind: 'broken', id, code: failure.code }
-  if (failure.kind === 'rate_limited' || failure.kind === 'unavailable') return later(id, failure.code, failure)
-  return failure
+  if (failure.kind === 'unauthorized' || failure.kind === 'forbidden') return failure
+  // A 403 that nobody knows the reason of, too: it may be this message's own.
+  return later(id, failure.code, failure)
 }
 
 function isUnreadable(failure: ProviderFailure): boolean {
