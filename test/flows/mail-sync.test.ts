@@ -1072,10 +1072,43 @@ describe('a whole mailbox', () => {
     expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
   })
 
+  it('what came ends the failures in a row, also where there are no units for the rest', async () => {
+    const box = await newBox()
+    await google.generateMail(box.email, 120, 3)
+    await json(sync(box, { count: 1 }))
+    await json(backFill(box, held()), 202)
+    await query(`UPDATE mail_syncs SET failure_cnt = 5, last_error_cd = 'http_503' WHERE user_mail_account_id = $1`, [
+      box.id,
+    ])
+    const batches: number[] = []
+    for (let round = 0; round < 2; round += 1) {
+      await passMinute()
+      await google.resetCalls()
+      await consume(
+        { kind: 'sync', mail_account_id: box.id },
+        { SYNC_QUEUE: heldQueue(), GMAIL_UNITS_PER_MINUTE: '1000' },
+      )
+      batches.push((await google.calls()).log.filter(({ path }) => path === batchPath).length)
+      expect(await count('mail_syncs', 'failure_cnt = 0 AND user_mail_account_id = $1', [box.id])).toBe(1)
+      expect(await record(box)).toMatchObject({ state: 'running', last_error: null })
+    }
+    // One by one at first, then by the page.
+    expect(batches[0]).toBeGreaterThan(10)
+    expect(batches[1]).toBeLessThan(4)
+    await passMinute()
+    await drain(box.id)
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+  })
+
   it('makes room for somebody who waits', async () => {
     const box = await newBox()
     await google.generateMail(box.email, 150, 4)
     await json(backFill(box, held()), 202)
+    await query(
+      `INSERT INTO mail_syncs (user_mail_account_id, failure_cnt, last_error_cd) VALUES ($1, 1, 'http_503')
+       ON CONFLICT (user_mail_account_id) DO UPDATE SET failure_cnt = 1, last_error_cd = 'http_503'`,
+      [box.id],
+    )
     await google.fault({ path: batchPath, delayMs: 400, process: true, times: 20 })
     const filling = consume({ kind: 'sync', mail_account_id: box.id }, { SYNC_QUEUE: heldQueue() })
     await eventually(async () =>

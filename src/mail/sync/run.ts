@@ -217,6 +217,9 @@ export async function ensureUnits(run: SyncRun, wanted: number, least: number, s
   if (run.units < least) throw new SyncStop({ kind: 'limited', waitSeconds: Math.max(1, stored.waitSeconds) })
 }
 
+/** Of a mailbox that the provider answers for. */
+export const wellPatch = { failure_cnt: 0, last_error_cd: null } as const
+
 /** What the statement does beside storing the page. */
 interface FlushOptions {
   readonly wanted?: number
@@ -234,6 +237,8 @@ export async function flush(run: SyncRun, options: FlushOptions = {}): Promise<{
   const returns = releases || (options.returns ?? false)
   const page = run.page
   run.page = emptyPage()
+  // What came ends the failures in a row, also where the run ends with this page: somebody may be waiting for the lease.
+  if (!releases && run.heard.answered > 0) Object.assign(page.patch, wellPatch)
   const row = await storePage(
     run.deps.db,
     page,

@@ -12,7 +12,7 @@ import {
   nextInterval,
   walkDueSeconds,
 } from './policy.ts'
-import { flush, isOpenState, type StopReason, type SyncRun, SyncStop } from './run.ts'
+import { flush, isOpenState, type StopReason, type SyncRun, SyncStop, wellPatch } from './run.ts'
 import { emptyPage } from './store-page.ts'
 
 /** Why a sync did not come to its end; null where it did. */
@@ -49,6 +49,7 @@ async function end(run: SyncRun, ending: Ending): Promise<Ending> {
       break
     case 'limited':
       // An open walk is sent on by a message; its clock makes up for the message.
+      if (run.heard.answered > 0) Object.assign(run.page.patch, wellPatch)
       notBefore(run, run.heard.waitSeconds)
       await flush(run, { releases: true, dueSeconds: ending.waitSeconds + (run.isWalkOpen ? walkDueSeconds : 0) })
       break
@@ -79,8 +80,7 @@ async function endWell(run: SyncRun): Promise<void> {
   // Not one of the messages asked for was answered for: that is no sign of health.
   const isUnheard = heard.answered === 0 && heard.silentCode !== null
   Object.assign(page.patch, {
-    ...(isUnheard ? {} : { failure_cnt: 0 }),
-    last_error_cd: isUnheard ? heard.silentCode : null,
+    ...(isUnheard ? { last_error_cd: heard.silentCode } : wellPatch),
     wait_until_utc: null,
     interval_seconds_nbr: Math.round(interval),
   })
