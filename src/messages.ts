@@ -16,8 +16,15 @@ const eraseAvatarMessage = z.strictObject({ kind: z.literal('erase_avatar'), era
 /** One letter to be sent; what it says is made from its row when it is. */
 const letterMessage = z.strictObject({ kind: z.literal('letter'), letter_id: z.uuid() })
 
-/** One mailbox to bring in step; a doubled message finds the lease taken or nothing left to do. */
-const syncMessage = z.strictObject({ kind: z.literal('sync'), mail_account_id: z.uuid() })
+/**
+ * One mailbox to bring in step; a doubled message finds the lease taken. Cron's carry its claim, and match nothing once the
+ * mailbox was worked on or claimed again; what somebody asked for, and what a sync left, has none.
+ */
+const syncMessage = z.strictObject({
+  kind: z.literal('sync'),
+  mail_account_id: z.uuid(),
+  claimed_until: z.iso.datetime().optional(),
+})
 
 /** One message to be sent; it stands in its outbox row. */
 const sendMessage = z.strictObject({ kind: z.literal('send'), outbox_id: z.uuid() })

@@ -1468,6 +1468,44 @@ describe('in the background', () => {
     await query(`UPDATE user_mail_accounts SET sync_due_at_utc = now()`)
     const queue = heldQueue()
     await tick({ SYNC_QUEUE: queue })
+    expect(queue.bodies).toEqual([{ kind: 'sync', mail_account_id: box.id, claimed_until: expect.any(String) }])
+  })
+
+  it('a late message of cron, whose mailbox was claimed again or worked on, asks nobody', async () => {
+    const box = await newBox()
+    await letters(box.email, 2)
+    const claim = async (): Promise<unknown> => {
+      await query(`UPDATE user_mail_accounts SET sync_due_at_utc = now() WHERE user_mail_account_id = $1`, [box.id])
+      const [message] = await due()
+      return message
+    }
+    const [first, second] = [await claim(), await claim()]
+    expect(second).not.toEqual(first)
+    const deliver = async (message: unknown): Promise<number> => {
+      await google.resetCalls()
+      expect(await consume(message, { SYNC_QUEUE: heldQueue(), SYNC_INTERVAL_SECONDS: '300' })).toBe(true)
+      return gmailCalls()
+    }
+    expect(await deliver(first)).toBe(0)
+    expect(await deliver(second)).toBeGreaterThan(0)
+    expect(await storedMail(box.id)).toEqual(await googleMail(box.email))
+    for (const again of [first, second]) expect(await deliver(again)).toBe(0)
+    // One without a claim was asked for by somebody.
+    expect(await deliver({ kind: 'sync', mail_account_id: box.id })).toBeGreaterThan(0)
+  })
+
+  it('a walk goes on by its clock, not at once, where somebody’s sync fails meanwhile', async () => {
+    const box = await newBox()
+    await letters(box.email, 3)
+    await json(sync(box))
+    await json(backFill(box, held()), 202)
+    await google.fault({ path: '/gmail/v1/users/me/history', status: 503, times: 3 })
+    const queue = heldQueue()
+    for (let round = 0; round < 3; round += 1)
+      expect((await sync(box, {}, { env: workerEnv({ SYNC_QUEUE: queue }) })).status).toBe(503)
+    expect(queue.bodies).toEqual([])
+    expect((await clock(box.id))?.due).toBeGreaterThan(15)
+    await json(sync(box, {}, { env: workerEnv({ SYNC_QUEUE: queue }) }))
     expect(queue.bodies).toEqual([{ kind: 'sync', mail_account_id: box.id }])
   })
 })

@@ -15,11 +15,16 @@ export async function claimDueSyncs(deps: {
   readonly clock: () => Date
   readonly sync: { readonly intervalSeconds: number }
 }): Promise<SyncMessage[]> {
+  // Whole milliseconds, as in refresh: the claim is compared for equality.
+  const until = new Date(deps.clock().getTime() + claimSeconds * 1_000)
   const rows = await deps.db.all(claimDueMailboxes, {
-    until: new Date(deps.clock().getTime() + claimSeconds * 1_000),
+    until,
     limit: claimLimit,
     isBackground: deps.sync.intervalSeconds > 0,
     scope: readScope,
   })
-  return rows.filter(({ isClaimed }) => isClaimed).map(({ id }) => ({ kind: 'sync', mail_account_id: id }))
+  const claimed_until = until.toISOString()
+  return rows
+    .filter(({ isClaimed }) => isClaimed)
+    .map(({ id }) => ({ kind: 'sync', mail_account_id: id, claimed_until }))
 }

@@ -171,12 +171,21 @@ export const leaseOnDemand = statement<ReachParams & LeaseParams & WhichMailbox,
 )
 
 /** For our own work, while the mailbox is connected and well and its user active. Without quota it is due again when there is some; a walk is sent on by a message, and its clock makes up for that. */
-export const leaseForWork = statement<LeaseParams & { readonly accountId: string }, LeaseRow>(
+export const leaseForWork = statement<
+  LeaseParams & {
+    readonly accountId: string
+    /** The claim that the work was sent with; null where it was sent without one. */
+    readonly claimedUntil: Date | null
+  },
+  LeaseRow
+>(
   'sync-lease-work',
   sql`WITH found AS (
     SELECT ${foundColumns}
     FROM user_mail_accounts a JOIN users u ON u.user_id = a.user_id AND u.is_active_flg
     WHERE a.user_mail_account_id = ${param('accountId', 'uuid')} AND a.is_active_flg
+      -- Another's clock: this work was done, or has been sent again.
+      AND (${param('claimedUntil', 'timestamptz')} IS NULL OR a.sync_due_at_utc = ${param('claimedUntil', 'timestamptz')})
     -- Before the sync record, as everywhere: it may be put off below.
     FOR NO KEY UPDATE OF a
   ),

@@ -1,5 +1,5 @@
 // A mailbox brought in step by a message of the queue: new mail first, then as much of an open walk as one message may do.
-// A doubled message finds the lease taken, and a lost one is made up for by the mailbox's clock.
+// A doubled message finds the lease taken, a late one another claim, and a lost one is made up for by the mailbox's clock.
 
 import { uuidV7 } from '../../crypto/random.ts'
 import { describeThrown } from '../../log.ts'
@@ -25,7 +25,7 @@ export interface SyncReport {
  * disabled is left alone: nobody is asked. What fails is recorded, and due again after a while.
  */
 export async function syncMailbox(deps: SyncDeps, message: SyncMessage): Promise<SyncReport> {
-  const run = await leaseRun(deps, message.mail_account_id)
+  const run = await leaseRun(deps, message)
   if (run === null) return { fetched: 0, inserted: 0, deleted: 0, failed: 0 }
   const ending = await workUnderLease(run, () => syncSteps(run))
   await sendOn(run, ending)
@@ -56,10 +56,14 @@ export async function sendSync(
   }
 }
 
-async function leaseRun(deps: SyncDeps, accountId: string): Promise<SyncRun | null> {
+async function leaseRun(
+  deps: SyncDeps,
+  { mail_account_id: accountId, claimed_until: claimedUntil }: SyncMessage,
+): Promise<SyncRun | null> {
   const leaseId = uuidV7(deps.clock())
   const lease = await deps.db.first(leaseForWork, {
     accountId,
+    claimedUntil: claimedUntil === undefined ? null : new Date(claimedUntil),
     leaseId,
     scope: readScope,
     offered: offeredProviders(deps),
