@@ -1002,6 +1002,56 @@ describe('a whole mailbox', () => {
     expect(await record(box)).toMatchObject({ state: 'done', relisted: { count: 2 } })
   })
 
+  it('counts a message that cannot be read no more often than others, though its page is listed again', async () => {
+    const box = await newBox()
+    const ids = await letters(box.email, 120)
+    await google.fault({ path: messagePath(ids[119]), status: 200, body: 'no message', times: null })
+    await json(sync(box, { count: 1 }))
+    await json(backFill(box, held()), 202)
+    for (let round = 0; round < 6; round += 1) {
+      await passMinute()
+      await consume(
+        { kind: 'sync', mail_account_id: box.id },
+        { SYNC_QUEUE: heldQueue(), GMAIL_UNITS_PER_MINUTE: '1000' },
+      )
+    }
+    expect(await record(box)).toMatchObject({ state: 'done', counted: 119, total: 119, skipped: 1 })
+  })
+
+  it('a re-list of a part says how much there is, and the walk after it has times of its own', async () => {
+    const box = await newBox()
+    await google.generateMail(box.email, 80, 3)
+    await json(sync(box, { count: 40 }))
+    await google.expireHistory(box.email)
+    await sync(box, { count: 1 }, { env: held() })
+    const listed = await googleMail(box.email, 30)
+    const messages = Object.keys(listed).map((id) => ({ id, threadId: id }))
+    const path = '/gmail/v1/users/me/messages'
+    await google.fault({ path, status: 200, body: { messages, nextPageToken: 'x', resultSizeEstimate: 5 }, times: 1 })
+    await google.fault({ path, status: 503, times: 1 })
+    await consume({ kind: 'sync', mail_account_id: box.id }, { SYNC_QUEUE: heldQueue() })
+    const half = await record(box)
+    expect(half).toMatchObject({ state: 'running', kind: 'relist', counted: 30, total: 40 })
+    expect(half.eta_seconds).toBeGreaterThan(0)
+    // 10 messages of 20 units, of 300 in seventy seconds.
+    const env = held({ GMAIL_UNITS_PER_MINUTE: '400' })
+    expect(await json(call(`/api/v1/mail-accounts/${box.id}/sync`, { bearer: box.bearer, env }))).toMatchObject({
+      eta_seconds: 47,
+    })
+    await json(sync(box, { count: 70 }, { env: held() }), 202)
+    await query(
+      `UPDATE mail_syncs SET walk_started_at_utc = now() - interval '1 hour' WHERE user_mail_account_id = $1`,
+      [box.id],
+    )
+    await consume({ kind: 'sync', mail_account_id: box.id }, { SYNC_QUEUE: heldQueue() })
+    const queued = { state: 'queued', kind: 'newest', started_at: null, finished_at: null, eta_seconds: null }
+    expect(await record(box)).toMatchObject(queued)
+    await drain(box.id)
+    const done = await record(box)
+    expect(done).toMatchObject({ state: 'done', kind: 'newest', counted: 70, total: 70 })
+    expect(Date.parse(done.started_at ?? '')).toBeGreaterThan(Date.now() - 60_000)
+  })
+
   it('a re-list brings what came since the last sync, though nothing is stored', async () => {
     const box = await newBox()
     const ids = await letters(box.email, 2)

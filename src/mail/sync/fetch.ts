@@ -20,7 +20,7 @@ const longestPauseSeconds = 3
  * skipped, what was not answered for is asked once more, where there are units for it, and else recorded as `later`, so that no cursor loses it.
  * Resolves with those that were not asked for: the provider wants to be left alone, or the time is up. An outage ends the
  * sync.
- * @param onBatch after each batch: how many of the ids are dealt with for good
+ * @param onBatch after each batch: how many of the ids are here now
  */
 export async function fetchMessages(
   run: SyncRun,
@@ -33,12 +33,12 @@ export async function fetchMessages(
     const isFull = run.page.messages.size + Math.min(waiting.length, batchSize) > batchSize
     if (depth === 'full' && isFull && run.page.messages.size > 0) await storeForNext(run, waiting.length)
     const batch = waiting.splice(0, await batchUnits(run, waiting.length))
-    const answeredBefore = run.heard.answered
+    const storedBefore = run.heard.stored
     try {
       await fetchBatch(run, batch, depth)
     } finally {
       // What came is stored, whatever ends the batch.
-      onBatch(run.heard.answered - answeredBefore)
+      onBatch(run.heard.stored - storedBefore)
     }
   }
   return waiting
@@ -167,6 +167,7 @@ async function take(run: SyncRun, it: Exclude<FetchedMessage, Later>): Promise<v
       return takeMessage(run, it.message)
     case 'labels':
       await noticeLabels(run, it.labelIds)
+      run.heard.stored += 1
       run.page.labels.set(it.id, { labels: sortedLabels(it.labelIds) })
       return
     case 'gone':
@@ -182,6 +183,7 @@ async function take(run: SyncRun, it: Exclude<FetchedMessage, Later>): Promise<v
 async function takeMessage(run: SyncRun, message: MailMessage): Promise<void> {
   await noticeLabels(run, message.labelIds)
   run.counts.fetched += 1
+  run.heard.stored += 1
   // It was owed until now.
   run.page.skips.delete(message.id)
   addMessage(run.page, run.lease.accountId, message, run.labelNames)

@@ -92,7 +92,7 @@ function present(deps: RecordDeps, row: SyncRecordRow): SyncRecord {
   if (row.accountId === null) throw new AppError('not_found')
   const state = row.state ?? 'none'
   const counted = row.counted ?? 0
-  const { total, startedAt } = { total: row.total, startedAt: row.startedAt }
+  const { total, startedAt } = row
   const isRelisted = row.relistedAt !== null && row.relistCount !== null && row.relistCount > 0
   return {
     accountId: row.accountId,
@@ -118,10 +118,14 @@ function present(deps: RecordDeps, row: SyncRecordRow): SyncRecord {
   }
 }
 
+/** What a minute may spend is granted within so long, so that no sixty seconds see more (quota.sql.ts). */
+const quotaMinuteSeconds = 70
+/** As Gmail counts a message. */
+const unitsEach = 20
+
 /** By how it went so far, and never faster than the quota allows. */
 function etaSeconds(deps: RecordDeps, left: number, counted: number, startedAt: Date | null): number {
-  const unitsEach = 20
-  const perSecond = limitsOf(deps.sync, 'background').mailboxRoom / 60 / unitsEach
+  const perSecond = limitsOf(deps.sync, 'background').mailboxRoom / quotaMinuteSeconds / unitsEach
   const elapsed = startedAt === null ? 0 : (deps.clock().getTime() - startedAt.getTime()) / 1_000
   const each = counted === 0 ? 0 : elapsed / counted
   return Math.ceil(Math.max(0, left) * Math.max(each, 1 / perSecond))

@@ -77,6 +77,8 @@ export interface Heard {
   hasAsked: boolean
   /** Messages that were answered for: stored, gone or unreadable. */
   answered: number
+  /** Of these, such as the next page stores, marked by its walk. */
+  stored: number
   /** Messages asked for alone that were not answered for, one after another. */
   silentInRow: number
   /** Why the last of those that were not answered for was not; null where there was none. */
@@ -167,7 +169,7 @@ export function beginRun(deps: SyncDeps, lease: LeaseRow, leaseId: string): Sync
     units: lease.units,
     unitsSince: deps.clock().getTime(),
     batchSize: firstBatchSize(lease.failureCount),
-    heard: { hasAsked: false, answered: 0, silentInRow: 0, silentCode: null, waitSeconds: null },
+    heard: { hasAsked: false, answered: 0, stored: 0, silentInRow: 0, silentCode: null, waitSeconds: null },
     owed: new Set(lease.laterIds),
     isOwing: false,
     stores: 0,

@@ -25,13 +25,11 @@ const newestPagesMost = 5
  */
 export async function fetchLater(run: SyncRun): Promise<boolean> {
   const { laterIds } = run.lease
-  const { page } = run
-  let answered = 0
+  const { page, heard } = run
+  const answeredBefore = heard.answered
   const ids = laterIds.filter((id) => !mentions(page, id) && !page.skips.has(id))
-  await fetchMessages(run, ids, 'full', (count) => {
-    answered += count
-  })
-  return laterIds.length === laterMost && answered * 2 > ids.length
+  await fetchMessages(run, ids, 'full')
+  return laterIds.length === laterMost && (heard.answered - answeredBefore) * 2 > ids.length
 }
 
 /**

@@ -47,10 +47,13 @@ export const findUnmet = statement<
     CASE WHEN (SELECT count(*) FROM scanned) = ${param('scan', 'int')} THEN (SELECT max(id) FROM scanned) END AS "upTo"`,
 )
 
-/** How far back a re-list goes: to the oldest message that is here, and at least to the last sync. */
-export const findOldest = statement<{ accountId: string }, { readonly oldest: Date | null }>(
+/** How far back a re-list goes: to the oldest message that is here, and at least to the last sync. And how many are here. */
+export const findOldest = statement<
+  { accountId: string },
+  { readonly oldest: Date | null; readonly storedCount: number }
+>(
   'sync-oldest',
-  sql`SELECT least(min(e.sent_at_utc), a.last_synced_at_utc) AS "oldest"
+  sql`SELECT least(min(e.sent_at_utc), a.last_synced_at_utc) AS "oldest", count(e.email_id)::int AS "storedCount"
   FROM user_mail_accounts a
   LEFT JOIN emails e ON e.user_mail_account_id = a.user_mail_account_id AND e.created_at_utc >= a.mail_since_utc
   WHERE a.user_mail_account_id = ${param('accountId', 'uuid')} GROUP BY a.user_mail_account_id`,

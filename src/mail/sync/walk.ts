@@ -56,7 +56,8 @@ async function startRelist(run: SyncRun): Promise<void> {
     // The newest that were asked for are brought afterwards.
     wanted: wasOpen ? walk.wanted : null,
     counted: 0,
-    total: isWhole ? mailbox.messagesTotal : null,
+    // The provider's estimate of a part is no figure.
+    total: isWhole ? mailbox.messagesTotal : (row?.storedCount ?? null),
   }
   note(run, changed)
   run.page.walkPatch.walk_started_at_utc = now.toISOString()
@@ -106,6 +107,13 @@ function note(run: SyncRun, change: Partial<Walk>): void {
     if (name in change) run.page.walkPatch[column] = change[name as keyof Walk]
 }
 
+/** What a walk counts is marked as met with the same page: listed again, it is not counted again. */
+function noteCounted(run: SyncRun, count: number): void {
+  const counted = run.walk.counted + count
+  const { total } = run.walk
+  note(run, { counted, ...(total !== null && total < counted ? { total: counted } : {}) })
+}
+
 async function estimateTotal(run: SyncRun): Promise<void> {
   const mailbox = await askPlainly(run, run.adapter.costs.mailbox, (token) => run.adapter.mailbox(token))
   const { kind, wanted } = run.walk
@@ -131,7 +139,7 @@ async function walkPage(run: SyncRun, seen: Seen, isSliceOver: () => boolean): P
   const unknown = rest.filter((id) => !known.has(id) && !isSkipped.has(id))
   const here = rest.filter((id) => known.has(id))
   if (walk.kind !== 'relist') for (const id of here) run.page.met.add(id)
-  const counted = (count: number): void => note(run, { counted: walk.counted + count })
+  const counted = (count: number): void => noteCounted(run, count)
   counted(walk.kind === 'relist' ? 0 : here.length)
   for (const [ids, depth] of [
     [unknown, 'full'],
@@ -175,10 +183,7 @@ async function listPage(run: SyncRun): Promise<MessagePage> {
         after: walk.kind === 'relist' ? walk.since : null,
       }),
     )
-    if (list.ok) {
-      if (walk.total === null) note(run, { total: list.value.estimate })
-      return list.value
-    }
+    if (list.ok) return list.value
     if (walk.pageToken === null) throw new SyncStop({ kind: 'failure', failure: list })
     // The token has expired: the list begins again, and what was met is known by its marks.
     note(run, { pageToken: null })
@@ -202,7 +207,6 @@ async function sweepPage(run: SyncRun): Promise<void> {
     after: walk.pageToken ?? '',
     scan: scanMost,
   })
-  // Fetched ones are not marked: where the quota ends within them, they are looked up again.
   const ids = row?.ids ?? []
   const now = ids.slice(0, sweepMost)
   const left = await fetchMessages(run, now, 'labels')
@@ -229,6 +233,8 @@ function endWalk(run: SyncRun): void {
     if (wanted !== null) {
       const next = { kind: 'newest', state: 'queued', id: uuidV7(deps.clock()), counted: 0, total: null } as const
       note(run, { ...next, since: deps.clock(), cursor: null, pageToken: null, phase: null })
+      // It has not begun: its own times are not the re-list's.
+      Object.assign(page.walkPatch, { walk_started_at_utc: null, walk_finished_at_utc: null })
       return
     }
   }
