@@ -69,7 +69,6 @@ const widens = sql`(${isOpen} AND s.walk_kind_cd = 'relist')`
 const begun = (fresh: SQL, kept: SQL): SQL =>
   sql`CASE WHEN ${joins} OR ${isHere} OR ${waits} THEN ${kept} ELSE ${fresh} END`
 const nullUnlessKept = [
-  'walk_cursor_txt',
   'walk_page_token_txt',
   'walk_phase_cd',
   'total_cnt',
@@ -77,21 +76,20 @@ const nullUnlessKept = [
   'walk_finished_at_utc',
 ]
 
+/** A walk whose message was lost begins after so long. */
+const lostAfter = sql`interval '30 seconds'`
+
 /** Asks for a walk, or joins the one under way. It is due at once, should its message be lost. */
 export const requestWalkRow = statement<ReachParams & OriginParams & WalkParams, ReachRow & SyncRecordRow>(
   'sync-request-walk',
   sql`WITH ${callerCtes}, ${ownerCte('emails:sync')}, ${foundInReach},
-  -- In the order of all other statements: the mailbox, then its sync record.
-  locked AS MATERIALIZED (
-    SELECT a.user_mail_account_id FROM user_mail_accounts a JOIN found ON found.user_mail_account_id = a.user_mail_account_id
-    WHERE found.objection IS NULL AND a.is_active_flg FOR NO KEY UPDATE OF a
-  ),
   asked AS (
     INSERT INTO mail_syncs AS s (user_mail_account_id, walk_kind_cd, walk_state_cd, walk_id, wanted_cnt, walk_since_utc)
-    SELECT locked.user_mail_account_id, ${param('kind', 'text')}, 'queued', ${param('walkId', 'uuid')}, ${param('wanted', 'int')},
+    SELECT found.user_mail_account_id, ${param('kind', 'text')}, 'queued', ${param('walkId', 'uuid')}, ${param('wanted', 'int')},
       -- Null only where a walk goes through all there is.
       CASE WHEN ${param('kind', 'text')} = 'newest' THEN now() END
-    FROM locked
+    -- Its mailbox is locked already: in the order of all other statements, the mailbox, then its sync record.
+    FROM found WHERE found.objection IS NULL
     ON CONFLICT (user_mail_account_id) DO UPDATE SET
       walk_kind_cd = ${begun(sql`CASE WHEN ${widens} THEN 'relist' ELSE EXCLUDED.walk_kind_cd END`, sql`s.walk_kind_cd`)},
       walk_state_cd = ${begun(sql`'queued'`, sql`s.walk_state_cd`)},
@@ -102,16 +100,14 @@ export const requestWalkRow = statement<ReachParams & OriginParams & WalkParams,
       counted_cnt = ${begun(sql`0`, sql`s.counted_cnt`)},
       walk_cursor_txt = ${begun(sql`CASE WHEN ${widens} THEN s.walk_cursor_txt END`, sql`s.walk_cursor_txt`)},
       ${sql.join(
-        nullUnlessKept
-          .filter((column) => column !== 'walk_cursor_txt')
-          .map((column) => sql`${sql.raw(column)} = ${begun(sql`NULL`, sql.raw(`s.${column}`))}`),
+        nullUnlessKept.map((column) => sql`${sql.raw(column)} = ${begun(sql`NULL`, sql.raw(`s.${column}`))}`),
         sql`, `,
       )},
       modified_at_utc = now()
     RETURNING s.*
   ),
   due AS (
-    UPDATE user_mail_accounts a SET sync_due_at_utc = now() + interval '30 seconds' FROM asked WHERE a.user_mail_account_id = asked.user_mail_account_id
+    UPDATE user_mail_accounts a SET sync_due_at_utc = now() + ${lostAfter} FROM asked WHERE a.user_mail_account_id = asked.user_mail_account_id
   ),
   audited AS (${auditRow(
     'mail_sync.requested',

@@ -127,6 +127,8 @@ const backOf = (row: string): GivenBack => ({
   age: sql`(${param('unitsAge', 'int')} / 1000.0::float8)`,
 })
 
+/** The walk that the patch was made for: somebody may have asked for another meanwhile. */
+const isPatchedWalk = sql`(s.walk_id, s.wanted_cnt) IS NOT DISTINCT FROM (${param('patchedWalkId', 'uuid')}, ${param('patchedWanted', 'int')})`
 /** A message that is not answered for is given up after so long, where it was asked for so often: nobody may have asked. */
 const owedFor = sql`interval '7 days'`
 const owedTries = sql`12`
@@ -244,7 +246,7 @@ export const storePageRow = statement<StoreParams, StoredRow>(
     UPDATE mail_syncs s SET
       (${patchedColumns}) = (
         SELECT ${patchedColumns} FROM jsonb_populate_record(s, ${param('patch', 'jsonb')}
-          || CASE WHEN (s.walk_id, s.wanted_cnt) IS NOT DISTINCT FROM (${param('patchedWalkId', 'uuid')}, ${param('patchedWanted', 'int')}) THEN ${param('walkPatch', 'jsonb')} ELSE '{}' END)
+          || CASE WHEN ${isPatchedWalk} THEN ${param('walkPatch', 'jsonb')} ELSE '{}' END)
       ),
       (relist_added_cnt, relist_deleted_cnt) = (
         SELECT n.added, n.deleted FROM told CROSS JOIN LATERAL (
@@ -252,7 +254,7 @@ export const storePageRow = statement<StoreParams, StoredRow>(
           SELECT CASE WHEN r.begins THEN 0 ELSE s.relist_added_cnt + CASE WHEN r.goes_on THEN told.inserted ELSE 0 END END AS added,
             CASE WHEN r.begins THEN 0 ELSE s.relist_deleted_cnt + CASE WHEN r.goes_on THEN told.deleted ELSE 0 END END AS deleted
           FROM (
-            SELECT coalesce(${param('walkPatch', 'jsonb')} ->> 'walk_kind_cd' = 'relist', false) AS begins,
+            SELECT coalesce(${isPatchedWalk} AND ${param('walkPatch', 'jsonb')} ->> 'walk_kind_cd' = 'relist', false) AS begins,
               coalesce(s.walk_kind_cd = 'relist' AND s.walk_id = ${param('markId', 'uuid')}, false) AS goes_on
           ) r
         ) n
