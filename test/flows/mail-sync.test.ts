@@ -610,6 +610,19 @@ describe('messages that are not answered for', () => {
     expect(await owed(box)).toBe(0)
   })
 
+  it('and fail alone the second time: the others come, and nothing waits', async () => {
+    const box = await newBox()
+    const ids = await letters(box.email, 5)
+    await google.fault({ path: messagePath(ids[2]), status: 500, body: {}, headers: { 'retry-after': '0' }, times: 1 })
+    // The first request is answered, the second is not.
+    await google.fault({ path: batchPath, process: true, times: 1 })
+    await google.fault({ path: batchPath, status: 503, times: 1 })
+    expect(await json<Synced>(sync(box))).toMatchObject({ inserted: 4, has_more: true })
+    expect(await standing(box)).toMatchObject({ failures: 0, error: null, wait: null })
+    await makeOwedDue()
+    expect(await json<Synced>(sync(box))).toMatchObject({ inserted: 1, has_more: false })
+  })
+
   it('in a walk: they come though there is no background sync', async () => {
     const box = await newBox()
     const ids = await letters(box.email, 60)

@@ -17,8 +17,8 @@ const longestPauseSeconds = 3
 
 /**
  * Fetches these messages into the page. What is gone at the provider is deleted here, what cannot be read is recorded and
- * skipped, what was not answered for is asked once more, where there are units for it, and else recorded as `later`, so that no cursor loses it.
- * Resolves with those that were not asked for: the provider wants to be left alone, or the time is up. An outage ends the
+ * skipped, what was not answered for is asked once more, where there are units for it, and else recorded as `later`, so
+ * that no cursor loses it. Resolves with those that were not asked for: the provider wants to be left alone, or the time is up. An outage ends the
  * sync.
  * @param onBatch after each batch: how many of the ids are here now
  */
@@ -73,7 +73,7 @@ function noteSilence(run: SyncRun, silent: readonly Later[]): void {
   const { heard } = run
   heard.silentCode = silent.at(-1)?.code ?? heard.silentCode
   const waitSeconds = longestWait(silent)
-  if (waitSeconds !== null) heard.waitSeconds = Math.max(heard.waitSeconds ?? 0, waitSeconds)
+  if (waitSeconds !== null && waitSeconds > 0) heard.waitSeconds = Math.max(heard.waitSeconds ?? 0, waitSeconds)
 }
 
 /**
@@ -152,7 +152,9 @@ function mayBeAtFault(
 ): boolean {
   if (id === undefined || others.length > 0) return false
   if (kind === 'unauthorized' || kind === 'forbidden') return run.acceptedVersion === tokenVersion
-  return kind === 'unavailable' && (run.owed.has(id) || run.heard.silentInRow < run.lease.failureCount)
+  // Where others were answered, one may fail; where none was, as many as syncs have.
+  const most = Math.max(run.lease.failureCount, run.heard.answered > 0 ? 1 : 0)
+  return kind === 'unavailable' && (run.owed.has(id) || run.heard.silentInRow < most)
 }
 
 function unansweredLater(id: string): Later {
