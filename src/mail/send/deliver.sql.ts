@@ -97,9 +97,10 @@ export interface SendEnding extends OriginParams {
 }
 
 /**
- * Writes what came of a turn, under its lease; that it was sent is written in any case, for it stays true. What has
- * ended holds no message any more; what was typed of one given up is kept for a week. Of a mailbox disconnected meanwhile nothing waits, and nothing is kept. After a sending the mailbox is due to
- * be synced, so that the message is soon in its lists. The mailbox is locked first, as disconnecting does.
+ * Writes what came of a turn, under its lease; that it was sent is written in any case, for it stays true. What has ended
+ * holds no message any more; what was typed of one given up is kept for a week. Of a mailbox disconnected meanwhile nothing
+ * waits, and nothing is kept. After a sending the mailbox is due to be synced, so that the message is soon in its lists. The
+ * mailbox is locked first, as disconnecting does.
  */
 export const finishSend = statement<SendEnding, { readonly status: SendStatus }>(
   'send-finish',

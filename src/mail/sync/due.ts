@@ -9,7 +9,10 @@ const claimSeconds = 5 * 60
 /** What is left after these waits a minute. */
 const claimLimit = 5_000
 
-/** Claims due mailboxes for five minutes and gives a message for each. Without background sync only open walks go on, and what is owed comes. */
+/**
+ * Claims due mailboxes for five minutes and gives a message for each. Without background sync only open walks go on, and
+ * what is owed comes.
+ */
 export async function claimDueSyncs(deps: {
   readonly db: Db
   readonly clock: () => Date

@@ -18,8 +18,8 @@ const longestPauseSeconds = 3
 /**
  * Fetches these messages into the page. What is gone at the provider is deleted here, what cannot be read is recorded and
  * skipped, what was not answered for is asked once more, where there are units for it, and else recorded as `later`, so
- * that no cursor loses it. Resolves with those that were not asked for: the provider wants to be left alone, or the time is up. An outage ends the
- * sync.
+ * that no cursor loses it. Resolves with those that were not asked for: the provider wants to be left alone, or the time is
+ * up. An outage ends the sync.
  * @param onBatch after each batch: how many of the ids are here now
  */
 export async function fetchMessages(
