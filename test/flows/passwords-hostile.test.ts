@@ -1,5 +1,5 @@
 // Signing in by password, step-up and changing the password, with everything wrong that can be shown at those doors.
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { call, count, google, json, newPerson, refusal, type TokenPair } from '../support/app.ts'
 import { emptyTables, query } from '../support/database.ts'
 import { cookieLives, hashOf } from '../support/flows.ts'
@@ -665,8 +665,10 @@ describe('changing the password', () => {
     const { isCommonPassword } = await import('../../src/auth/common-passwords.ts')
     const { access_token } = await passwordLogIn('ada@example.com')
     await json(call('/auth/me', { bearer: access_token }))
-    // The isolate keeps the list once it was read, so the reader is asked on a fresh copy of its module.
+    // The isolate keeps the list once it was read, so the reader is asked on a fresh copy of its module, which must not be
+    // the next file's.
     vi.resetModules()
+    onTestFinished(() => void vi.resetModules())
     const fresh: { isCommonPassword: typeof isCommonPassword } = await import('../../src/auth/common-passwords.ts')
     const broken = [
       async () => new Response(null, { status: 404 }),
