@@ -71,7 +71,7 @@ export async function startServices(setup: Setup): Promise<Services> {
 async function serve(setup: Setup): Promise<void> {
   const provider = await startProvider(setup.jwks)
   const kv = await startKv()
-  const proxy = await startDatabaseProxy(setup.databaseUrl)
+  const proxy = await startDatabaseProxy(setup.databaseUrl, { keepsSilent: true })
   const pool = await startPooler(setup.databaseUrl, setup.poolSize)
   const counted = await startPooler(throughProxy(setup.databaseUrl, proxy), setup.poolSize)
   const obey = (order: Order): unknown => {

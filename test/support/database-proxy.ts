@@ -47,11 +47,18 @@ interface State {
   /** Connections to the server, and those of them that wait for a client. */
   backends: Set<Backend>
   spares: Set<Backend>
+  keepsSilent: boolean
   open: () => Backend
 }
 
-/** Starts the proxy for the server at `target` (a connection string; without TLS). */
-export async function startDatabaseProxy(target: string): Promise<DatabaseProxy> {
+/**
+ * Starts the proxy for the server at `target` (a connection string; without TLS).
+ * @param options.keepsSilent its clients are a pooler's, which may rest for as long as they like
+ */
+export async function startDatabaseProxy(
+  target: string,
+  options: { readonly keepsSilent?: boolean } = {},
+): Promise<DatabaseProxy> {
   const { hostname, port } = new URL(target)
   const host = hostname.replace(/^\[|\]$/g, '')
   const backends = new Set<Backend>()
@@ -63,6 +70,7 @@ export async function startDatabaseProxy(target: string): Promise<DatabaseProxy>
     links: new Set(),
     backends,
     spares: new Set(),
+    keepsSilent: options.keepsSilent ?? false,
     open,
   }
   const clients = new Set<Socket>()
@@ -348,7 +356,7 @@ class Link {
     })
     if (this.fromServer.hasJustRead('Z')) this.isAtRest = this.outstanding === 0 && chunk.at(-1) === 0x49
     clearTimeout(this.silence)
-    if (this.isAtRest) this.silence = setTimeout(() => this.clientLeft(), SILENT_MS).unref()
+    if (this.isAtRest && !this.state.keepsSilent) this.silence = setTimeout(() => this.clientLeft(), SILENT_MS).unref()
     this.down.write(chunk, () => {
       if (this.isAwaitingAnswer) this.state.counts.roundTrips += 1
       this.isAwaitingAnswer = false
