@@ -27,8 +27,13 @@ const mailboxRoom = param('mailboxRoom', 'int')
 const projectRoom = param('projectRoom', 'int')
 
 /** A slot is five seconds. Units are spent within five more (`holdSeconds`): any minute lies within fourteen of them. */
-const slotSeconds = sql`5`
-const slotCount = sql`14`
+const slotLength = 5
+const slotsKept = 14
+/** What a minute may spend comes back within so long, so that no sixty seconds see more. */
+export const minuteSeconds = slotLength * slotsKept
+
+const slotSeconds = sql.raw(String(slotLength))
+const slotCount = sql.raw(String(slotsKept))
 const slotOf = (instant: SQL): SQL => sql`floor(extract(epoch FROM ${instant}) / ${slotSeconds})::bigint`
 /** A clock that was further ahead has counted what nobody can wait for. */
 const clockSlack = sql`interval '1 minute'`

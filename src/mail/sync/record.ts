@@ -5,6 +5,7 @@ import type { RequestOrigin } from '../../db/audit.ts'
 import { type CallerClaim, callerParams } from '../../db/caller.ts'
 import { assertReach } from '../../db/reach.ts'
 import { AppError } from '../../errors.ts'
+import { minuteSeconds } from '../quota.sql.ts'
 import { limitsOf } from '../quota.ts'
 import type { WalkKind, WalkState, WhichMailbox } from './lease.sql.ts'
 import { sendSync } from './mailbox.ts'
@@ -118,14 +119,12 @@ function present(deps: RecordDeps, row: SyncRecordRow): SyncRecord {
   }
 }
 
-/** What a minute may spend is granted within so long, so that no sixty seconds see more (quota.sql.ts). */
-const quotaMinuteSeconds = 70
 /** As Gmail counts a message. */
 const unitsEach = 20
 
 /** By how it went so far, and never faster than the quota allows. */
 function etaSeconds(deps: RecordDeps, left: number, counted: number, startedAt: Date | null): number {
-  const perSecond = limitsOf(deps.sync, 'background').mailboxRoom / quotaMinuteSeconds / unitsEach
+  const perSecond = limitsOf(deps.sync, 'background').mailboxRoom / minuteSeconds / unitsEach
   const elapsed = startedAt === null ? 0 : (deps.clock().getTime() - startedAt.getTime()) / 1_000
   const each = counted === 0 ? 0 : elapsed / counted
   return Math.ceil(Math.max(0, left) * Math.max(each, 1 / perSecond))
