@@ -64,8 +64,10 @@ async function fetchBatch(run: SyncRun, batch: readonly string[], depth: Depth):
   const second = first.length < batch.length && cost <= run.units ? await askAgain(run, first, depth) : first
   for (const { id } of second) run.page.skips.set(id, 'later')
   if (second.length * 2 >= batch.length) run.batchSize = Math.max(smallestBatch, run.batchSize >> 1)
+  const fresh = second.filter(({ id }) => !run.owed.has(id)).length
+  if (batch.length === 1) run.heard.silentInRow += fresh
   noteSilence(run, second)
-  if (isOutage(run, batch, second)) throw new SyncStop({ kind: 'failure', failure: failureOf(second) })
+  if (isOutage(run, batch.length, fresh)) throw new SyncStop({ kind: 'failure', failure: failureOf(second) })
 }
 
 /** A wait that the provider asks for is kept, though only one message was answered so. */
@@ -80,13 +82,13 @@ function noteSilence(run: SyncRun, silent: readonly Later[]): void {
  * Whether so much of a batch was not answered for that it is not the messages' fault. One alone may be refused for ever,
  * and stands in nobody's way; where all are asked for alone, as many in a row as syncs have failed. Where the time is up
  * and nothing has come, no other message is tried.
+ * @param freshCount of those asked for, such as were not owed before and were not answered for
  */
-function isOutage(run: SyncRun, batch: readonly string[], silent: readonly Later[]): boolean {
-  const fresh = silent.filter(({ id }) => !run.owed.has(id)).length
-  if (fresh > 0 && run.heard.answered === 0 && isTimeUp(run)) return true
-  if (batch.length > 1) return fresh > Math.max(1, batch.length / 2)
-  run.heard.silentInRow += fresh
-  return run.heard.silentInRow > Math.max(1, run.lease.failureCount)
+function isOutage(run: SyncRun, askedCount: number, freshCount: number): boolean {
+  const { answered, silentInRow } = run.heard
+  if (freshCount > 0 && answered === 0 && isTimeUp(run)) return true
+  if (askedCount > 1) return freshCount > Math.max(1, askedCount / 2)
+  return silentInRow > Math.max(1, run.lease.failureCount)
 }
 
 function failureOf(silent: readonly Later[]): ProviderFailure {

@@ -121,6 +121,6 @@ async function syncSteps(run: SyncRun, count: number): Promise<{ hasMore: boolea
   const outcome = await followHistory(run, cursor)
   if (outcome === 'expired') await relistIfDue(run)
   const isStopped = outcome === 'stopped'
-  const hasMore = (await bringNewest(run, count)) || outcome === 'stopped' || outcome === 'expired'
+  const hasMore = (await bringNewest(run, count)) || isStopped || outcome === 'expired'
   return { hasMore, isUnfinished: (await fetchLater(run)) || isStopped }
 }
