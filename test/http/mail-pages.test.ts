@@ -623,6 +623,6 @@ describe('a message that is written', () => {
     const thread = `/inbox/threads/${(await mailboxOf()).replaceAll('-', '')}.t1`
     await proxy.resetCounts()
     expect(await page(at(place, cookies))).toContain(`href="${thread}"`)
-    expect(await proxy.counts()).toMatchObject({ statements: 3 })
+    expect(await proxy.counts()).toMatchObject({ statements: 2 })
   })
 })

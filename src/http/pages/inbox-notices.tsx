@@ -1,7 +1,7 @@
 // What stands above or in place of a list of mail: mailboxes that need their owner, how a sync went, why nothing is here.
 
 import type { AppError } from '../../errors.ts'
-import type { Unsent } from '../../mail/read/outgoing.ts'
+import type { Unsent } from '../../mail/read/unsent.ts'
 import type { MailAccount } from '../../mail-accounts/list.ts'
 import type { View } from './inbox-parts.tsx'
 import { inboxPath } from './mail-words.ts'

@@ -3,8 +3,6 @@
 
 import { whoAmI } from '../../auth/sessions.ts'
 import { AppError } from '../../errors.ts'
-import type { OutgoingOutlook } from '../../mail/read/outgoing.sql.ts'
-import { outgoingOutlook } from '../../mail/read/outgoing.ts'
 import type { OutgoingRow } from '../../mail/send/outbox.sql.ts'
 import { readOutgoing } from '../../mail/send/outbox.ts'
 import type { AppContext } from '../context.ts'
@@ -82,14 +80,12 @@ export async function outboxPage(c: AppContext): Promise<Response> {
   const claim = await requireClaim(c)
   const outboxId = uuid.safeParse(c.req.param('id'))
   if (!outboxId.success) throw new AppError('not_found')
-  const which = { outboxId: outboxId.data, forUserId: null }
-  const [me, row, outlook] = await Promise.all([
+  const [me, row] = await Promise.all([
     whoAmI(deps.db, claim),
-    readOutgoing(deps, claim, which),
-    outgoingOutlook(deps, claim, which),
+    readOutgoing(deps, claim, { outboxId: outboxId.data, forUserId: null }),
   ])
   const words = statusWords[row.status]
-  const againSeconds = againIn(row, outlook)
+  const againSeconds = againIn(row)
   if (againSeconds !== null) c.header('Refresh', String(againSeconds))
   return showPage(
     c,
@@ -104,22 +100,22 @@ export async function outboxPage(c: AppContext): Promise<Response> {
             {words.label}
           </Badge>
         </div>
-        <p>{textOf(row, outlook)}</p>
+        <p>{textOf(row)}</p>
         <Times row={row} now={deps.clock()} />
-        <Ways row={row} path={new URL(c.req.url).pathname} conversation={conversationOf(row, outlook)} />
+        <Ways row={row} path={new URL(c.req.url).pathname} conversation={conversationOf(row)} />
       </section>
     </div>,
   )
 }
 
 /** Seconds until the page comes again by itself; null where nothing changes soon. */
-function againIn({ status }: OutgoingRow, { dueInSeconds }: OutgoingOutlook): number | null {
+function againIn({ status, dueInSeconds }: OutgoingRow): number | null {
   if (status === 'sending') return shortestAgainSeconds
   if (status !== 'queued') return null
   return Math.min(Math.max(dueInSeconds, shortestAgainSeconds), longestAgainSeconds)
 }
 
-function textOf({ status, error }: OutgoingRow, { dueInSeconds }: OutgoingOutlook): string {
+function textOf({ status, error, dueInSeconds }: OutgoingRow): string {
   if (status === 'failed') return failureText(error)
   if (status !== 'queued' || dueInSeconds <= longestAgainSeconds) return statusWords[status].text
   return `It could not be sent yet. The next try is in about ${waitWords(dueInSeconds)}. You may leave this page: if it cannot be sent, your inbox says so.`
@@ -144,7 +140,7 @@ const Times = ({ row, now }: { row: OutgoingRow; now: Date }) => (
 )
 
 /** Where the message stands, or will: nothing for a conversation of which nothing was synced yet. */
-function conversationOf({ status, threadId }: OutgoingRow, { hasConversation }: OutgoingOutlook): string | null {
+function conversationOf({ status, threadId, hasConversation }: OutgoingRow): string | null {
   return status === 'sent' && threadId !== null && hasConversation ? threadLink(threadId, 'kept') : null
 }
 

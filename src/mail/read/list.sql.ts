@@ -17,7 +17,7 @@ import {
   type ThreadRow,
   threadItemCte,
 } from './list-parts.sql.ts'
-import { type UnsentRow, unsentCte } from './outgoing.sql.ts'
+import { type UnsentRow, unsentCte } from './unsent.sql.ts'
 
 export interface BrowseParams extends ListParams {
   /** Id of a label; null: any. */

@@ -20,9 +20,9 @@ import { planSearch, type SearchPlan } from '../search/search.ts'
 import { type BrowseParams, browseEmails, browseThreads, browseThreadsAndUnsent, ownAddresses } from './list.sql.ts'
 import { type ListOrder, parseCursor, printCursor } from './list-cursor.ts'
 import type { Address, EmailRow, ListParams, PlacedRow, ThreadRow } from './list-parts.sql.ts'
-import type { UnsentRow } from './outgoing.sql.ts'
-import { type Unsent, unsentOf } from './outgoing.ts'
 import { printThreadId } from './thread-id.ts'
+import type { UnsentRow } from './unsent.sql.ts'
+import { type Unsent, unsentOf } from './unsent.ts'
 
 export interface ListQuery extends SearchFilters {
   /** For a service key: on whose behalf. */

@@ -4,7 +4,7 @@ import { sql } from 'drizzle-orm'
 import { auditRow, type OriginParams } from '../../db/audit.ts'
 import { param } from '../../db/caller.ts'
 import { statement } from '../../db/client.ts'
-import type { SendStatus } from './outbox.sql.ts'
+import { isUnderWay, type SendStatus } from './outbox.sql.ts'
 
 /** Longer than two tokens fetched and two sendings timed out. */
 export const leaseSeconds = 120
@@ -17,7 +17,6 @@ const toldSeconds = 120
 /** So many of one mailbox are told at once: as many as its minute has units for (mail/quota). */
 const toldOfMailbox = 45
 
-const isUnderWay = sql`o.status_cd IN ('queued', 'sending', 'unconfirmed')`
 const isUntold = sql`${isUnderWay} AND o.due_at_utc <= now() - interval '${sql.raw(String(queueGraceSeconds))} seconds'
       AND (o.lease_until_utc IS NULL OR o.lease_until_utc <= now())`
 

@@ -10,6 +10,9 @@ import type { StoredAddress } from './reply.ts'
 
 export type SendStatus = 'queued' | 'sending' | 'unconfirmed' | 'sent' | 'failed'
 
+/** Of `outbox o`: neither sent nor given up. Written as the partial indexes are. */
+export const isUnderWay: SQL = sql`o.status_cd IN ('queued', 'sending', 'unconfirmed')`
+
 /** How long a key of a caller's own names one request. */
 const idempotencyHours = 24
 const isKept = sql`o.created_at_utc > now() - interval '${sql.raw(String(idempotencyHours))} hours'`
@@ -75,7 +78,7 @@ export const lookToSend = statement<LookParams, ReachRow & LookRow>(
   CROSS JOIN LATERAL (
     -- The length of a stored text is known without reading it.
     SELECT count(*)::int AS count, coalesce(sum(octet_length(o.mime_txt)), 0)::float AS bytes
-    FROM outbox o WHERE o.user_mail_account_id = box.user_mail_account_id AND o.status_cd IN ('queued', 'sending', 'unconfirmed')
+    FROM outbox o WHERE o.user_mail_account_id = box.user_mail_account_id AND ${isUnderWay}
   ) waiting
   LEFT JOIN LATERAL (
     SELECT e.* FROM emails e JOIN user_mail_accounts a ON a.user_mail_account_id = e.user_mail_account_id
@@ -161,7 +164,13 @@ export interface OutgoingRow {
   readonly error: string | null
   readonly createdAt: Date
   readonly sentAt: Date | null
+  /** Until it is tried next, a day at most; 0 where it is due, or has ended. */
+  readonly dueInSeconds: number
+  /** Something of the conversation that it stands in is synced, and may be shown. */
+  readonly hasConversation: boolean
 }
+
+const longestDueSeconds = 86_400
 
 export const readOutgoingRow = statement<
   ReachParams & { outboxId: string },
@@ -171,7 +180,14 @@ export const readOutgoingRow = statement<
   sql`WITH ${callerCtes}, ${ownerCte('emails:send')}
   SELECT ${reachColumns('emails:send')}, o.outbox_id AS "id", o.status_cd AS "status", o.user_mail_account_id AS "accountId",
     o.provider_message_id_txt AS "providerMessageId", o.provider_thread_id_txt AS "threadId", o.last_error_cd AS "error",
-    o.created_at_utc AS "createdAt", o.sent_at_utc AS "sentAt"
+    o.created_at_utc AS "createdAt", o.sent_at_utc AS "sentAt",
+    CASE WHEN ${isUnderWay}
+      THEN ceil(least(greatest(extract(epoch FROM o.due_at_utc - now()), 0), ${sql.raw(String(longestDueSeconds))})) ELSE 0 END::int AS "dueInSeconds",
+    EXISTS (
+      SELECT FROM emails e JOIN user_mail_accounts a ON a.user_mail_account_id = e.user_mail_account_id
+      WHERE e.user_mail_account_id = o.user_mail_account_id AND e.provider_thread_id_txt = o.provider_thread_id_txt
+        AND a.user_id = owner.user_id AND ${inReach} AND ${isShown}
+    ) AS "hasConversation"
   FROM caller
   LEFT JOIN owner ON true
   LEFT JOIN (outbox o JOIN user_mail_accounts a ON a.user_mail_account_id = o.user_mail_account_id)
