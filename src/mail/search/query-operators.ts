@@ -126,13 +126,18 @@ function textQuery(tsquery: string, words: readonly string[], labelId: string | 
   return { kind: 'text', tsquery, isWanted: true, words, labelId }
 }
 
+/** A substring, without what PostgreSQL's text cannot hold. */
+function containsQuery(text: string): Query {
+  return { kind: 'contains', text: text.toWellFormed().replaceAll('\0', ''), isWanted: true }
+}
+
 const pictures = /\p{Extended_Pictographic}/u
 
 /** Without a letter or digit only a picture can be looked for, where text is kept as it was written: in subject and people. */
 function signsQuery(text: string, { prefix, weight }: Field): Query | null {
   const isKept = prefix === null && (weight === '' || weight === 'A')
   if (!isKept || !pictures.test(text)) return null
-  return { kind: 'contains', text: text.toWellFormed().replaceAll('\0', ''), isWanted: true }
+  return containsQuery(text)
 }
 
 /**
@@ -154,9 +159,7 @@ function wordsQuery(scope: Scope, text: string, isQuoted: boolean, field: Field,
   if (scope.words > wordsMost) return refuse(scope, `must have at most ${wordsMost} words`)
   if (asked.length === 0) return signsQuery(bare, field)
   const isLong = bare.length >= 3
-  if (mayContain && !isQuoted && isLong && text.startsWith('*')) {
-    return { kind: 'contains', text: bare.toWellFormed().replaceAll('\0', ''), isWanted: true }
-  }
+  if (mayContain && !isQuoted && isLong && text.startsWith('*')) return containsQuery(bare)
   const lastAsked = asked.at(-1)
   const isPrefix = !isQuoted && text.endsWith('*') && (lastAsked?.word.length ?? 0) > 1
   const words = asked.map((word) => (isPrefix && word === lastAsked ? { ...word, isPrefix: true } : word))
